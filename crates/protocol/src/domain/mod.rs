@@ -1,0 +1,16 @@
+//! The nouns: what the stages hand to each other. Types first, no behaviour that could wait.
+
+pub mod disposition;
+pub mod event;
+pub mod facts;
+pub mod frame;
+pub mod ids;
+pub mod now;
+pub mod reason;
+
+pub use disposition::Disposition;
+pub use event::{Event, Origin, Quarantined, RejectReason, TopicClass};
+pub use frame::{Frame, Leg};
+pub use ids::{BodyDigest, EpochId, EventId, WriterId};
+pub use now::{Mono, Now, Wall};
+pub use reason::EndReason;

@@ -1,0 +1,3 @@
+//! What is seen from outside: metrics, logs, health, status.
+
+pub mod flow;
