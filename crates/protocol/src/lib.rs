@@ -3,7 +3,30 @@
 //! No clock, no randomness, no I/O: time, dice and ids are arguments. Everything that waits lives
 //! in the `trunkline` package and only carries out what is decided here.
 //!
-//! Every machine has the same four verbs: `handle` (something happened), `poll` (what to do next,
+//! Every machine has the same verbs: `handle` (something happened), `poll` (what to do next,
 //! until `None`), `poll_timeout` (when to call `handle_timeout`), `handle_timeout` (time passed).
+//!
+//! | noun | machines and rules |
+//! |---|---|
+//! | a message | [`envelope`], [`identity`], [`dedupe`], [`splice`] |
+//! | a socket | [`heartbeat`], [`session`] |
+//! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
+//! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
 
+pub mod backoff;
+pub mod breaker;
+pub mod budget;
+pub mod channel;
+pub mod dedupe;
 pub mod domain;
+pub mod envelope;
+pub mod gate;
+pub mod heartbeat;
+pub mod identity;
+pub mod rotation;
+pub mod session;
+pub mod splice;
+pub mod subscriptions;
+pub mod text;
+pub mod timings;
+pub mod token;

@@ -1,5 +1,6 @@
 //! The nouns: what the stages hand to each other. Types first, no behaviour that could wait.
 
+pub mod dice;
 pub mod disposition;
 pub mod event;
 pub mod facts;
@@ -8,6 +9,7 @@ pub mod ids;
 pub mod now;
 pub mod reason;
 
+pub use dice::Dice;
 pub use disposition::Disposition;
 pub use event::{Event, Origin, Quarantined, RejectReason, TopicClass};
 pub use frame::{Frame, Leg};

@@ -1,0 +1,128 @@
+//! Requests per window, safe under fixed and sliding windows.
+//!
+//! A server with 60 s windows sees burst + rate within one of them. With a limit `L` and `R`
+//! processes under one client: burst `0.3 L/R` and rate `0.6 L/(60 R)` per second make at most
+//! `0.9 L/R` in any 60 s (I10).
+
+use std::time::Duration;
+
+use crate::domain::Mono;
+
+/// A bucket of requests.
+#[derive(Clone, Debug)]
+pub struct Budget {
+    burst: f64,
+    per_sec: f64,
+    tokens: f64,
+    updated: Mono,
+    held_until: Mono,
+}
+
+impl Budget {
+    /// A full bucket for `limit` requests per minute shared by `processes`.
+    #[must_use]
+    pub fn new(limit: u32, processes: u32, now: Mono) -> Self {
+        let share = f64::from(limit) / f64::from(processes.max(1));
+        // no credit below one request, or a tiny limit would never send
+        let burst = (0.3 * share).max(1.0);
+        let per_sec = 0.6 * share / 60.0;
+        Self {
+            burst,
+            per_sec,
+            tokens: burst,
+            updated: now,
+            held_until: now,
+        }
+    }
+
+    /// Takes one request out of the bucket if there is one and nothing holds it.
+    pub fn take(&mut self, now: Mono) -> bool {
+        self.refill(now);
+        if now < self.held_until || self.tokens < 1.0 {
+            return false;
+        }
+        self.tokens -= 1.0;
+        true
+    }
+
+    /// Nothing is sent before `until`: a `Retry-After`.
+    pub fn hold(&mut self, until: Mono) {
+        self.held_until = self.held_until.max(until);
+    }
+
+    /// The server says how much of its window is used: the bucket never holds more than is left
+    /// of nine tenths.
+    pub fn observe(&mut self, count: u32, allowed: u32, now: Mono) {
+        self.refill(now);
+        let left = 0.9 * f64::from(allowed) - f64::from(count);
+        self.tokens = self.tokens.min(left.max(0.0));
+    }
+
+    /// When the next request may go, as far as is known now.
+    #[must_use]
+    pub fn next_at(&self) -> Mono {
+        let missing = (1.0 - self.tokens).max(0.0);
+        let wait = Duration::from_secs_f64(missing / self.per_sec.max(1e-6));
+        (self.updated + wait + Duration::from_micros(1)).max(self.held_until)
+    }
+
+    /// Requests that could go at once.
+    #[must_use]
+    pub fn remaining(&self) -> f64 {
+        self.tokens
+    }
+
+    fn refill(&mut self, now: Mono) {
+        let passed = now.since(self.updated).as_secs_f64();
+        self.tokens = (self.tokens + passed * self.per_sec).min(self.burst);
+        self.updated = self.updated.max(now);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn no_sixty_seconds_hold_more_than_nine_tenths_of_the_limit(
+            limit in 10_u32..600, processes in 1_u32..4, gaps in prop::collection::vec(0_u64..2_000, 1..3_000)
+        ) {
+            let mut budget = Budget::new(limit, processes, Mono(0));
+            let (mut now, mut sent) = (Mono(0), Vec::new());
+            for gap in gaps {
+                now = now + Duration::from_millis(gap);
+                while budget.take(now) {
+                    sent.push(now);
+                }
+            }
+            let allowed = 0.9 * f64::from(limit) / f64::from(processes) + 1.0;
+            let mut first = 0;
+            for (last, at) in sent.iter().enumerate() {
+                while at.since(sent[first]) >= Duration::from_secs(60) {
+                    first += 1;
+                }
+                let within = u32::try_from(last - first + 1).unwrap();
+                prop_assert!(f64::from(within) <= allowed.max(2.0), "{within} > {allowed}");
+            }
+        }
+    }
+
+    #[test]
+    fn nothing_goes_before_a_hold_has_passed() {
+        let mut budget = Budget::new(300, 1, Mono(0));
+        let until = Mono(0) + Duration::from_secs(7);
+        budget.hold(until);
+        assert!(!budget.take(until - Duration::from_millis(1)));
+        assert_eq!(budget.next_at(), until);
+        assert!(budget.take(until));
+    }
+
+    #[test]
+    fn a_bucket_never_believes_more_than_the_server_says_is_left() {
+        let mut budget = Budget::new(300, 1, Mono(0));
+        budget.observe(269, 300, Mono(0));
+        assert!(budget.take(Mono(0)) && !budget.take(Mono(0)));
+    }
+}

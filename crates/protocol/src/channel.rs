@@ -1,0 +1,402 @@
+//! One hot channel: set up, verified, connected, and connected again while it lives.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::fmt;
+
+use crate::backoff::Backoff;
+use crate::domain::{Dice, EndReason, Mono};
+use crate::envelope::SystemNotice;
+use crate::subscriptions::{self, Answered, Refused};
+use crate::timings::Timings;
+
+/// Channels used of the 20 an OAuth client may have (I11): the rest is room for dead ones.
+pub const CHANNELS_PER_CLIENT: u32 = 16;
+
+/// What the platform said about a channel it created. The id is a bearer secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ChannelInfo {
+    /// Names the channel in requests.
+    pub id: String,
+    /// Where its socket is opened, as returned.
+    pub uri: String,
+    /// When it ends.
+    pub expires: Mono,
+}
+
+impl fmt::Debug for ChannelInfo {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChannelInfo")
+            .field("expires", &self.expires)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What has to be done next for a channel; each is one request or one dial.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Step {
+    /// Count the client's channels.
+    Count,
+    /// Create one.
+    Create,
+    /// Set the whole list of topics, with `ignoreErrors=true`.
+    Subscribe,
+    /// Read the list back.
+    Verify,
+    /// Open the socket.
+    Dial,
+}
+
+/// What happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Input {
+    /// So many channels exist under the client.
+    Counted(u32),
+    /// The channel exists.
+    Created(ChannelInfo),
+    /// The list was set; the platform says this about each topic.
+    Subscribed(Vec<Answered>),
+    /// The list as read back.
+    Listed(BTreeSet<String>),
+    /// The socket is open.
+    Opened,
+    /// The first proof of life arrived.
+    Live,
+    /// The platform spoke about the channel.
+    Notice(SystemNotice),
+    /// The socket ended.
+    Ended(EndReason),
+    /// The platform does not know the channel any more (401, 403 or 404 for it).
+    Gone,
+    /// No answer, or one that says nothing about the channel: the same again.
+    Failed,
+}
+
+/// What the driver should do or tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Make this request, or open the socket.
+    Call(Step),
+    /// Close the socket politely.
+    Close(EndReason),
+    /// The channel is live.
+    NowLive,
+    /// The socket ended, for this reason.
+    Down(EndReason),
+    /// Wanted topics that are not covered; empty when all are.
+    Topics(Vec<Refused>),
+    /// No channel is created because the client has so many.
+    Crowded(u32),
+}
+
+/// ```text
+/// Count ─► Create ─► Subscribe ─► Verify ─► Dial ─► Joining ─► Live
+///   ▲                                ▲                  └────────┤ socket ended
+///   │                                └── channel still valid ◄───┤
+///   └──────────────── channel gone, taken or expired ◄───────────┘
+/// ```
+/// Between any two steps it may rest. It never gives up (I12).
+#[derive(Debug)]
+pub struct Channel {
+    timings: Timings,
+    wanted: BTreeSet<String>,
+    refused: Vec<Refused>,
+    info: Option<ChannelInfo>,
+    state: State,
+    notice: Option<SystemNotice>,
+    reconnect: Backoff,
+    retry: Backoff,
+    verifications: u32,
+    created: VecDeque<Mono>,
+    actions: VecDeque<Action>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Resting { until: Mono, then: Step },
+    Calling(Step),
+    Joining,
+    Live { since: Mono },
+    Closing(EndReason),
+    Retired,
+}
+
+/// A subscription that cannot be read back is set again this often, then reported as refused.
+const VERIFICATIONS: u32 = 3;
+
+impl Channel {
+    /// A channel that does not exist yet; its first step is due at once.
+    #[must_use]
+    pub fn new(timings: Timings, wanted: BTreeSet<String>, now: Mono) -> Self {
+        Self {
+            reconnect: Backoff::new(timings.backoff_cap),
+            retry: Backoff::new(timings.backoff_cap.min(RETRY_CAP)),
+            timings,
+            wanted,
+            refused: Vec::new(),
+            info: None,
+            state: State::Resting {
+                until: now,
+                then: Step::Count,
+            },
+            notice: None,
+            verifications: 0,
+            created: VecDeque::new(),
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Tells the machine what happened.
+    pub fn handle(&mut self, input: Input, now: Mono, dice: &mut Dice) {
+        if self.state == State::Retired {
+            return;
+        }
+        match input {
+            Input::Counted(count) if count >= CHANNELS_PER_CLIENT => {
+                self.actions.push_back(Action::Crowded(count));
+                self.rest(self.timings.backoff_cap, Step::Count, now);
+            }
+            Input::Counted(_) => {
+                let wait = self.creation_due(now).since(now);
+                self.rest(wait, Step::Create, now);
+            }
+            Input::Created(info) => {
+                self.info = Some(info);
+                self.created.push_back(now);
+                self.proceed(Step::Subscribe);
+            }
+            Input::Subscribed(answer) => {
+                self.refused = subscriptions::refused(&self.wanted, &answer);
+                self.actions.push_back(Action::Topics(self.refused.clone()));
+                self.proceed(Step::Verify);
+            }
+            Input::Listed(topics) => self.listed(&topics, now, dice),
+            Input::Opened => {
+                self.retry.reset();
+                self.state = State::Joining;
+            }
+            Input::Live => {
+                self.state = State::Live { since: now };
+                self.actions.push_back(Action::NowLive);
+            }
+            Input::Notice(notice) => self.notice = Some(notice),
+            Input::Ended(reason) => self.ended(reason, now, dice),
+            Input::Gone => {
+                self.info = None;
+                let wait = self.reconnect.next(dice);
+                self.rest(wait, Step::Count, now);
+            }
+            Input::Failed => match self.state {
+                State::Calling(step) => {
+                    let wait = self.retry.next(dice);
+                    self.rest(wait, step, now);
+                }
+                State::Resting { .. } | State::Joining | State::Live { .. } => {}
+                State::Closing(_) | State::Retired => self.state = State::Retired,
+            },
+        }
+    }
+
+    /// The next thing to do; call until `None`.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        match self.state {
+            State::Resting { until, .. } => Some(until),
+            State::Calling(_) | State::Joining | State::Live { .. } => None,
+            State::Closing(_) | State::Retired => None,
+        }
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Mono) {
+        if let State::Resting { until, then } = self.state
+            && until <= now
+        {
+            self.proceed(then);
+        }
+    }
+
+    /// The list of wanted topics changed: set it on the living channel, without a new socket.
+    pub fn want(&mut self, wanted: BTreeSet<String>) {
+        if self.wanted != wanted {
+            self.wanted = wanted;
+            if self.is_live() {
+                self.actions.push_back(Action::Call(Step::Subscribe));
+            }
+        }
+    }
+
+    /// Answer to a subscribe that was made while live.
+    pub fn resubscribed(&mut self, answer: &[Answered]) {
+        self.refused = subscriptions::refused(&self.wanted, answer);
+        self.actions.push_back(Action::Topics(self.refused.clone()));
+    }
+
+    /// Ends the channel for good.
+    pub fn retire(&mut self, reason: EndReason) {
+        match self.state {
+            State::Joining | State::Live { .. } => {
+                self.state = State::Closing(reason);
+                self.actions.push_back(Action::Close(reason));
+            }
+            State::Calling(Step::Dial) => self.state = State::Closing(reason),
+            State::Resting { .. } | State::Calling(_) => self.state = State::Retired,
+            State::Closing(_) | State::Retired => {}
+        }
+    }
+
+    /// Whether nothing will come of it any more.
+    #[must_use]
+    pub fn is_retired(&self) -> bool {
+        self.state == State::Retired
+    }
+
+    /// Whether events are being heard and proof of life has arrived.
+    #[must_use]
+    pub fn is_live(&self) -> bool {
+        matches!(self.state, State::Live { .. })
+    }
+
+    /// Whether a socket is open.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        matches!(self.state, State::Joining | State::Live { .. })
+    }
+
+    /// Topics to be set.
+    #[must_use]
+    pub fn wanted(&self) -> &BTreeSet<String> {
+        &self.wanted
+    }
+
+    /// The channel at the platform, once created.
+    #[must_use]
+    pub fn info(&self) -> Option<&ChannelInfo> {
+        self.info.as_ref()
+    }
+
+    /// The word for the state, as shown on the status page.
+    #[must_use]
+    pub fn phase(&self) -> &'static str {
+        match self.state {
+            State::Resting { .. } => "waiting",
+            State::Calling(Step::Count) => "count",
+            State::Calling(Step::Create) => "create",
+            State::Calling(Step::Subscribe) => "subscribe",
+            State::Calling(Step::Verify) => "verify",
+            State::Calling(Step::Dial) => "connect",
+            State::Joining => "joining",
+            State::Live { .. } => "live",
+            State::Closing(_) => "draining",
+            State::Retired => "ended",
+        }
+    }
+
+    fn proceed(&mut self, step: Step) {
+        self.state = State::Calling(step);
+        self.actions.push_back(Action::Call(step));
+    }
+
+    fn rest(&mut self, wait: std::time::Duration, then: Step, now: Mono) {
+        self.state = State::Resting {
+            until: now + wait,
+            then,
+        };
+        self.handle_timeout(now);
+    }
+
+    fn listed(&mut self, topics: &BTreeSet<String>, now: Mono, dice: &mut Dice) {
+        let uncovered: BTreeSet<String> = self
+            .refused
+            .iter()
+            .map(|refused| refused.topic.clone())
+            .collect();
+        let missing: Vec<&String> = self
+            .wanted
+            .iter()
+            .filter(|topic| !topics.contains(*topic))
+            .filter(|topic| {
+                !subscriptions::expand(topic)
+                    .iter()
+                    .all(|t| uncovered.contains(t))
+            })
+            .collect();
+        self.verifications += 1;
+        if missing.is_empty() || self.verifications > VERIFICATIONS {
+            let lost = missing.into_iter().map(|topic| Refused {
+                topic: topic.clone(),
+                reason: "set, but not there when read back".to_owned(),
+                missing_permissions: Vec::new(),
+            });
+            let lost: Vec<Refused> = lost.collect();
+            if !lost.is_empty() {
+                self.refused.extend(lost);
+                self.actions.push_back(Action::Topics(self.refused.clone()));
+            }
+            self.verifications = 0;
+            self.proceed(Step::Dial);
+        } else {
+            let wait = self.retry.next(dice);
+            self.rest(wait, Step::Subscribe, now);
+        }
+    }
+
+    fn ended(&mut self, reason: EndReason, now: Mono, dice: &mut Dice) {
+        let expired = self.info.as_ref().is_some_and(|info| info.expires <= now);
+        let reason = match reason {
+            EndReason::Close1000 | EndReason::Close1001 if expired => EndReason::Expiry,
+            other => other,
+        };
+        self.actions.push_back(Action::Down(reason));
+        if let State::Closing(_) = self.state {
+            self.state = State::Retired;
+            return;
+        }
+        if let State::Live { since } = self.state
+            && now.since(since) >= self.timings.useful
+        {
+            self.reconnect.reset();
+        }
+        let taken = matches!(
+            self.notice.take(),
+            Some(
+                SystemNotice::NoLongerSubscribed
+                    | SystemNotice::DuplicateId
+                    | SystemNotice::TokenRevoked
+            )
+        );
+        let wait = self.reconnect.next(dice);
+        if taken || expired || self.info.is_none() {
+            self.info = None;
+            self.rest(wait, Step::Count, now);
+        } else {
+            self.rest(wait, Step::Verify, now);
+        }
+    }
+
+    /// At most one creation per spacing after two within the window: a crash loop must not evict
+    /// healthy channels.
+    fn creation_due(&mut self, now: Mono) -> Mono {
+        while self
+            .created
+            .front()
+            .is_some_and(|at| now.since(*at) >= self.timings.creation_window)
+        {
+            self.created.pop_front();
+        }
+        match self.created.back() {
+            Some(last) if self.created.len() >= 2 => *last + self.timings.creation_spacing,
+            Some(_) | None => now,
+        }
+    }
+}
+
+/// Requests are paced by the gate; a leg of its own rests this long at most.
+const RETRY_CAP: std::time::Duration = std::time::Duration::from_secs(5);
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,183 @@
+use std::time::Duration;
+
+use super::*;
+
+fn at(secs: u64) -> Mono {
+    Mono(0) + Duration::from_secs(secs)
+}
+
+struct Bench {
+    channel: Channel,
+    dice: Dice,
+}
+
+impl Bench {
+    fn new() -> Self {
+        let wanted = BTreeSet::from(["v2.a.1.x".to_owned()]);
+        let mut channel = Channel::new(Timings::default(), wanted, at(0));
+        channel.handle_timeout(at(0));
+        Self {
+            channel,
+            dice: Dice::new(1),
+        }
+    }
+
+    fn tell(&mut self, input: Input, secs: u64) -> Vec<Action> {
+        self.channel.handle(input, at(secs), &mut self.dice);
+        self.actions()
+    }
+
+    fn actions(&mut self) -> Vec<Action> {
+        std::iter::from_fn(|| self.channel.poll()).collect()
+    }
+
+    /// Tells the last action that happens by `secs`.
+    fn wait(&mut self, secs: u64) -> Option<Action> {
+        self.channel.handle_timeout(at(secs));
+        self.actions().pop()
+    }
+
+    fn live(secs: u64) -> Self {
+        let mut bench = Self::new();
+        assert_eq!(bench.actions(), [Action::Call(Step::Count)]);
+        assert_eq!(
+            bench.tell(Input::Counted(3), secs),
+            [Action::Call(Step::Create)]
+        );
+        let info = ChannelInfo {
+            id: "i".into(),
+            uri: "u".into(),
+            expires: at(secs + 86_400),
+        };
+        assert_eq!(
+            bench.tell(Input::Created(info), secs),
+            [Action::Call(Step::Subscribe)]
+        );
+        let permitted = Answered {
+            topic: "v2.a.1.x".into(),
+            permitted: true,
+            ..Answered::default()
+        };
+        assert_eq!(
+            bench.tell(Input::Subscribed(vec![permitted]), secs),
+            [Action::Topics(vec![]), Action::Call(Step::Verify)]
+        );
+        assert_eq!(bench.tell(listed(), secs), [Action::Call(Step::Dial)]);
+        bench.tell(Input::Opened, secs);
+        assert_eq!(bench.tell(Input::Live, secs), [Action::NowLive]);
+        bench
+    }
+}
+
+fn listed() -> Input {
+    Input::Listed(BTreeSet::from(["v2.a.1.x".to_owned()]))
+}
+
+#[test]
+fn a_lost_socket_of_a_valid_channel_costs_two_requests_and_no_delay() {
+    let mut bench = Bench::live(0);
+    let seen = bench.tell(Input::Ended(EndReason::Reset), 100);
+    assert_eq!(
+        seen,
+        [Action::Down(EndReason::Reset), Action::Call(Step::Verify)]
+    );
+    assert_eq!(bench.tell(listed(), 100), [Action::Call(Step::Dial)]);
+}
+
+#[test]
+fn a_channel_the_platform_forgot_is_replaced_by_a_new_one() {
+    let mut bench = Bench::live(0);
+    bench.tell(Input::Ended(EndReason::Close1000), 100);
+    bench.tell(Input::Gone, 100);
+    assert_eq!(bench.wait(131), Some(Action::Call(Step::Count)));
+}
+
+#[test]
+fn a_server_that_accepts_and_closes_is_not_redialled_in_a_loop() {
+    let mut bench = Bench::live(0);
+    let (mut now, mut dials) = (Mono(0), 0);
+    while now < at(3_600) {
+        bench
+            .channel
+            .handle(Input::Ended(EndReason::Close1001), now, &mut bench.dice);
+        now = bench.channel.poll_timeout().map_or(now, |due| due.max(now));
+        bench.channel.handle_timeout(now);
+        bench.channel.handle(listed(), now, &mut bench.dice);
+        bench.channel.handle(Input::Opened, now, &mut bench.dice);
+        bench.channel.handle(Input::Live, now, &mut bench.dice);
+        bench.actions();
+        dials += 1;
+        now = now + Duration::from_millis(10);
+    }
+    assert!(
+        (200..400).contains(&dials),
+        "one dial per 15 s on average: {dials}"
+    );
+}
+
+#[test]
+fn a_crowded_client_gets_no_further_channel() {
+    let mut bench = Bench::new();
+    bench.actions();
+    assert_eq!(bench.tell(Input::Counted(16), 0), [Action::Crowded(16)]);
+    assert_eq!(bench.wait(29), None);
+    assert_eq!(bench.wait(30), Some(Action::Call(Step::Count)));
+}
+
+#[test]
+fn after_two_creations_in_ten_minutes_there_is_one_a_minute() {
+    let mut bench = Bench::live(0);
+    let info = ChannelInfo {
+        id: "j".into(),
+        uri: "u".into(),
+        expires: at(90_000),
+    };
+    bench.tell(Input::Gone, 1);
+    assert_eq!(
+        bench.tell(Input::Counted(3), 1),
+        [Action::Call(Step::Create)]
+    );
+    bench.tell(Input::Created(info), 2);
+    bench.tell(Input::Gone, 3);
+    assert_eq!(bench.tell(Input::Counted(3), 40), []);
+    assert_eq!(bench.wait(61), None);
+    assert_eq!(bench.wait(62), Some(Action::Call(Step::Create)));
+}
+
+#[test]
+fn a_topic_that_is_not_there_when_read_back_is_set_again_and_then_reported() {
+    let mut bench = Bench::live(0);
+    bench.tell(Input::Ended(EndReason::Reset), 100);
+    let nothing = || Input::Listed(BTreeSet::new());
+    for _ in 0..VERIFICATIONS {
+        bench.tell(nothing(), 100);
+        bench.wait(110);
+        bench.tell(Input::Subscribed(vec![]), 110);
+        bench.channel.refused.clear(); // the answer to the PUT said nothing against it
+    }
+    let seen = bench.tell(nothing(), 110);
+    assert!(
+        matches!(&seen[..], [Action::Topics(refused), Action::Call(Step::Dial)] if refused.len() == 1)
+    );
+}
+
+#[test]
+fn a_channel_at_the_end_of_its_life_ends_by_expiry() {
+    let mut bench = Bench::live(0);
+    let seen = bench.tell(Input::Ended(EndReason::Close1000), 86_400);
+    assert_eq!(
+        seen,
+        [Action::Down(EndReason::Expiry), Action::Call(Step::Count)]
+    );
+}
+
+#[test]
+fn a_channel_that_was_taken_is_never_fought_for() {
+    let mut bench = Bench::live(0);
+    bench.tell(Input::Notice(SystemNotice::NoLongerSubscribed), 100);
+    let seen = bench.tell(Input::Ended(EndReason::Kicked), 100);
+    assert_eq!(
+        seen,
+        [Action::Down(EndReason::Kicked), Action::Call(Step::Count)]
+    );
+}

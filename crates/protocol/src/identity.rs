@@ -1,0 +1,140 @@
+//! Canonical body to a 128-bit identity.
+//!
+//! BLAKE3 rather than a fast non-cryptographic hash: bodies hold text that outsiders choose, and a
+//! forced collision would be a lost event. Taken before any privacy policy, so that a change of
+//! policy duplicates nothing.
+
+use std::borrow::Cow;
+
+use crate::domain::{BodyDigest, EventId};
+
+/// How a body is brought into the form that is hashed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Canonical {
+    /// Whitespace outside strings is removed, the order of keys is kept. Assumes that all channels
+    /// carry a body with the same order.
+    #[default]
+    AsReceived,
+    /// Keys are sorted as well, for a platform that shuffles them.
+    Sorted,
+}
+
+/// Derives the identity of an event and the digest of its body.
+#[must_use]
+pub fn identify(form: Canonical, org: &str, topic: &str, body: &str) -> (EventId, BodyDigest) {
+    let canonical = canonical_body(form, body);
+    let mut hasher = blake3::Hasher::new();
+    for part in [org, topic, &canonical] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part.as_bytes());
+    }
+    (EventId(first_half(&hasher.finalize())), digest(&canonical))
+}
+
+/// Identity of bytes that are no envelope: the same message heard twice has the same one.
+#[must_use]
+pub fn identify_raw(org: &str, raw: &[u8]) -> EventId {
+    let mut hasher = blake3::Hasher::new();
+    for part in [org.as_bytes(), b"", raw] {
+        hasher.update(&(part.len() as u64).to_le_bytes());
+        hasher.update(part);
+    }
+    EventId(first_half(&hasher.finalize()))
+}
+
+fn digest(canonical: &str) -> BodyDigest {
+    BodyDigest(first_half(&blake3::hash(canonical.as_bytes())))
+}
+
+fn first_half(hash: &blake3::Hash) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.as_bytes()[..16]);
+    half
+}
+
+/// The form of a body that is hashed. Borrows when nothing has to change.
+#[must_use]
+pub fn canonical_body(form: Canonical, body: &str) -> Cow<'_, str> {
+    match form {
+        Canonical::AsReceived => without_whitespace(body),
+        Canonical::Sorted => match serde_json::from_str::<serde_json::Value>(body) {
+            // serde_json keeps object keys in a BTreeMap, so writing sorts them
+            Ok(value) => Cow::Owned(value.to_string()),
+            Err(_) => without_whitespace(body),
+        },
+    }
+}
+
+fn without_whitespace(body: &str) -> Cow<'_, str> {
+    let bytes = body.as_bytes();
+    let Some(first) = next_outside(bytes, 0) else {
+        return Cow::Borrowed(body);
+    };
+    let mut out = Vec::with_capacity(bytes.len());
+    let (mut from, mut space) = (0, first);
+    loop {
+        out.extend_from_slice(&bytes[from..space]);
+        from = space + 1;
+        match next_outside(bytes, from) {
+            Some(next) => space = next,
+            None => break,
+        }
+    }
+    out.extend_from_slice(&bytes[from..]);
+    Cow::Owned(String::from_utf8(out).expect("removing ASCII from UTF-8 leaves UTF-8"))
+}
+
+/// Position of the next whitespace byte outside strings. `at` lies outside a string.
+fn next_outside(bytes: &[u8], mut at: usize) -> Option<usize> {
+    while let Some(&byte) = bytes.get(at) {
+        match byte {
+            b' ' | b'\n' | b'\r' | b'\t' => return Some(at),
+            b'"' => at = end_of_string(bytes, at + 1),
+            _ => at += 1,
+        }
+    }
+    None
+}
+
+/// Position after the closing quote; the end of input when there is none.
+fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
+    while let Some(offset) = memchr::memchr2(b'"', b'\\', bytes.get(at..).unwrap_or_default()) {
+        at += offset;
+        if bytes[at] == b'"' {
+            return at + 1;
+        }
+        at += 2;
+    }
+    bytes.len()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whitespace_is_removed_outside_strings_only() {
+        let body = "{ \"a b\" : [1,\n 2],\t\"c\\\" d\": \" e \\\\\" }";
+        let canonical = canonical_body(Canonical::AsReceived, body);
+        assert_eq!(canonical, "{\"a b\":[1,2],\"c\\\" d\":\" e \\\\\"}");
+        assert!(matches!(
+            canonical_body(Canonical::AsReceived, &canonical),
+            Cow::Borrowed(_)
+        ));
+    }
+
+    #[test]
+    fn parts_cannot_flow_into_each_other() {
+        let id = |org, topic| identify(Canonical::AsReceived, org, topic, "{}").0;
+        assert_ne!(id("ab", "c"), id("a", "bc"));
+    }
+
+    #[test]
+    fn sorted_form_ignores_the_order_of_keys() {
+        let id = |body| identify(Canonical::Sorted, "o", "t", body);
+        assert_eq!(
+            id(r#"{"b":1,"a":{"d":2,"c":3}}"#),
+            id(r#"{"a":{"c":3,"d":2},"b":1}"#)
+        );
+    }
+}

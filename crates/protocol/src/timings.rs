@@ -1,0 +1,136 @@
+//! Every duration of the protocol in one place.
+
+use std::time::Duration;
+
+/// Durations the machines go by. The defaults are the values of `docs/delivery.md`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Timings {
+    /// Between two application-level pings.
+    pub ping_interval: Duration,
+    /// A pong later than this means half-open.
+    pub ping_timeout: Duration,
+    /// A dial that has not become a socket by then has failed.
+    pub connect_timeout: Duration,
+    /// A request without an answer by then has failed.
+    pub request_timeout: Duration,
+    /// A joining channel's events wait this long at most.
+    pub splice: Duration,
+    /// The old channel stays this long after its successor is live.
+    pub overlap: Duration,
+    /// A connection that was live this long resets the back-off.
+    pub useful: Duration,
+    /// A channel's life as the platform grants it.
+    pub channel_life: Duration,
+    /// A planned rotation happens between `rotation_lead.0` and `.1` before the end of life.
+    pub rotation_lead: (Duration, Duration),
+    /// The platform closes a socket this long after it announced it.
+    pub closing_notice: Duration,
+    /// A token is renewed between `.0` and `.1` before it expires; a third of a short life at most.
+    pub token_lead: (Duration, Duration),
+    /// After two creations of a leg within `creation_window`, one per this spacing.
+    pub creation_spacing: Duration,
+    /// See `creation_spacing`.
+    pub creation_window: Duration,
+    /// Longest delay of a back-off.
+    pub backoff_cap: Duration,
+    /// Longest delay between two probes of a breaker.
+    pub probe_cap: Duration,
+    /// Added at random to a `Retry-After`.
+    pub retry_after_jitter: Duration,
+    /// Ids are remembered this long.
+    pub dedupe_window: Duration,
+}
+
+impl Default for Timings {
+    fn default() -> Self {
+        let secs = Duration::from_secs;
+        Self {
+            ping_interval: secs(10),
+            ping_timeout: secs(10),
+            connect_timeout: secs(15),
+            request_timeout: secs(15),
+            splice: secs(2),
+            overlap: secs(60),
+            useful: secs(60),
+            channel_life: secs(24 * 3600),
+            rotation_lead: (secs(3600), secs(3 * 3600)),
+            closing_notice: secs(60),
+            token_lead: (secs(600), secs(1800)),
+            creation_spacing: secs(60),
+            creation_window: secs(600),
+            backoff_cap: secs(30),
+            probe_cap: secs(14),
+            retry_after_jitter: secs(5),
+            dedupe_window: secs(900),
+        }
+    }
+}
+
+impl Timings {
+    /// Lives of channels and tokens, overlap and creation spacing run `scale` times as fast; ping,
+    /// time-outs and everything a broker sees stay real.
+    #[must_use]
+    pub fn demo(scale: u32) -> Self {
+        let real = Self::default();
+        let fast = |duration: Duration| duration / scale.max(1);
+        Self {
+            // never shorter than the splice, or the old channel could go before the new one joined
+            overlap: fast(real.overlap).max(real.splice + Duration::from_secs(1)),
+            useful: fast(real.useful).max(Duration::from_secs(1)),
+            channel_life: fast(real.channel_life),
+            rotation_lead: (fast(real.rotation_lead.0), fast(real.rotation_lead.1)),
+            closing_notice: fast(real.closing_notice),
+            token_lead: (fast(real.token_lead.0), fast(real.token_lead.1)),
+            creation_spacing: fast(real.creation_spacing),
+            creation_window: fast(real.creation_window),
+            retry_after_jitter: Duration::from_secs(1),
+            ..real
+        }
+    }
+
+    /// Names every value that is weaker than the default: `(field, value, bound)`. The service
+    /// refuses to run with any of them.
+    #[must_use]
+    pub fn weaker_than_default(&self) -> Vec<(&'static str, Duration, Duration)> {
+        let real = Self::default();
+        let mut weak = Vec::new();
+        let mut at_most = |name, value: Duration, bound: Duration| {
+            if value > bound {
+                weak.push((name, value, bound));
+            }
+        };
+        at_most("ping_interval", self.ping_interval, real.ping_interval);
+        at_most("ping_timeout", self.ping_timeout, real.ping_timeout);
+        at_most("splice", self.splice, real.splice);
+        let mut at_least = |name, value: Duration, bound: Duration| {
+            if value < bound {
+                weak.push((name, value, bound));
+            }
+        };
+        at_least("overlap", self.overlap, real.overlap);
+        at_least("useful", self.useful, real.useful);
+        at_least("dedupe_window", self.dedupe_window, real.dedupe_window);
+        at_least(
+            "creation_spacing",
+            self.creation_spacing,
+            real.creation_spacing,
+        );
+        weak
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_weaker_than_the_default_is_named() {
+        assert!(Timings::default().weaker_than_default().is_empty());
+        let slow = Timings {
+            ping_timeout: Duration::from_secs(11),
+            ..Timings::default()
+        };
+        assert_eq!(slow.weaker_than_default()[0].0, "ping_timeout");
+        assert_eq!(Timings::demo(60).weaker_than_default()[0].0, "overlap");
+    }
+}
