@@ -1,1 +1,27 @@
-//! x
+//! A Genesys Cloud that fits in a process: OAuth, REST, notification channels, traffic and faults.
+//!
+//! The core does no I/O and reads no clock: [`Cloud`] takes requests, client frames and ticks, and
+//! gives answers and frames. The feature `server` puts it behind HTTP and WebSocket. It shares no
+//! code with any client, so it cannot share a client's misreadings.
+
+pub mod channels;
+#[cfg(feature = "server")]
+pub mod cli;
+pub mod cloud;
+pub mod faults;
+pub mod http;
+pub mod json;
+pub mod ledger;
+pub mod limits;
+pub mod oauth;
+pub mod replay;
+mod rest;
+#[cfg(feature = "server")]
+#[expect(clippy::disallowed_methods, reason = "the front end owns its clock and its tasks")]
+pub mod server;
+pub mod settings;
+mod streaming;
+pub mod traffic;
+
+pub use cloud::{Cloud, Output};
+pub use settings::Settings;

@@ -1,1 +1,35 @@
-fn main() {}
+//! `genesys-sim serve`: the simulator as a program.
+
+use std::io::Write as _;
+
+use clap::{Parser, Subcommand};
+use genesys_sim::cli::ServeArgs;
+
+#[derive(Parser)]
+#[command(version, about = "A Genesys Cloud that fits in a process")]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve it on loopback until interrupted.
+    Serve(ServeArgs),
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<()> {
+    let Command::Serve(args) = Cli::parse().command;
+    let running = args.start().await?;
+    let url = running.url();
+    let mut out = std::io::stdout();
+    writeln!(
+        out,
+        "{{\"url\":\"{url}\",\"direct_url\":\"{}\"}}",
+        running.direct_url()
+    )?;
+    out.flush()?;
+    tokio::signal::ctrl_c().await?;
+    Ok(())
+}

@@ -1,0 +1,93 @@
+//! What was generated, and on which socket it was put or why not. Never what a client reports.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+/// One event and where it went.
+#[derive(Clone, Debug, Serialize)]
+pub struct Entry {
+    /// Position in the ledger, from 1.
+    pub seq: u64,
+    /// When it was fanned out, in milliseconds of the simulator's clock.
+    pub at_ms: u64,
+    /// Its topic.
+    pub topic: String,
+    /// Its conversation, where it has one.
+    pub conversation_id: Option<String>,
+    /// Whether any channel was subscribed to its topic.
+    pub covered: bool,
+    /// The body as sent; absent for events nobody wanted.
+    pub body: Option<Arc<str>>,
+    /// Numbers of the channels on whose sockets it was put.
+    pub delivered: Vec<u64>,
+    /// Numbers of the channels that were subscribed and did not get it, and why.
+    pub dropped: Vec<(u64, &'static str)>,
+}
+
+/// Entries in memory; the owner takes old ones away when they weigh too much.
+#[derive(Debug, Default)]
+pub struct Ledger {
+    entries: VecDeque<Entry>,
+    bytes: usize,
+    last_seq: u64,
+    covered: u64,
+}
+
+impl Ledger {
+    /// Writes an entry; its `seq` is set here.
+    pub fn push(&mut self, mut entry: Entry) {
+        self.last_seq += 1;
+        entry.seq = self.last_seq;
+        self.covered += u64::from(entry.covered);
+        self.bytes += weight(&entry);
+        self.entries.push_back(entry);
+    }
+
+    /// Entries after `seq` that are still in memory, oldest first, at most `limit`.
+    pub fn after(&self, seq: u64, limit: usize) -> impl Iterator<Item = &Entry> {
+        let skip = self
+            .entries
+            .front()
+            .map_or(0, |first| (seq + 1).saturating_sub(first.seq));
+        self.entries
+            .iter()
+            .skip(usize::try_from(skip).unwrap_or(usize::MAX))
+            .take(limit)
+    }
+
+    /// Takes the oldest entries away until at most `cap` bytes are left in memory.
+    pub fn overflow(&mut self, cap: usize) -> Vec<Entry> {
+        let mut taken = Vec::new();
+        while self.bytes > cap
+            && let Some(entry) = self.entries.pop_front()
+        {
+            self.bytes -= weight(&entry);
+            taken.push(entry);
+        }
+        taken
+    }
+
+    /// Entries written so far.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// Whether nothing was written.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.last_seq == 0
+    }
+
+    /// Events on wanted topics so far.
+    #[must_use]
+    pub fn covered(&self) -> u64 {
+        self.covered
+    }
+}
+
+fn weight(entry: &Entry) -> usize {
+    160 + entry.topic.len() + entry.body.as_ref().map_or(0, |body| body.len())
+}

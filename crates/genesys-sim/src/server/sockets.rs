@@ -1,0 +1,209 @@
+//! Open sockets: one task each, fed through a queue whose bytes are counted.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use futures_util::{SinkExt as _, StreamExt as _};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::sync::mpsc;
+use tokio_tungstenite::WebSocketStream;
+use tokio_tungstenite::tungstenite::protocol::{CloseFrame, frame::coding::CloseCode};
+use tokio_tungstenite::tungstenite::{Message, Utf8Bytes};
+
+use super::Shared;
+use crate::channels::SocketId;
+use crate::cloud::Output;
+
+/// The writing ends of all open sockets.
+#[derive(Default)]
+pub(crate) struct Sockets(Mutex<BTreeMap<SocketId, Line>>);
+
+struct Line {
+    orders: mpsc::UnboundedSender<Order>,
+    unread: Arc<AtomicUsize>,
+    cap: usize,
+}
+
+enum Order {
+    Text(Arc<str>),
+    Close(u16, String),
+    Reset,
+    Freeze,
+}
+
+/// The reading end of one socket's orders.
+pub(crate) struct Orders {
+    orders: mpsc::UnboundedReceiver<Order>,
+    unread: Arc<AtomicUsize>,
+}
+
+impl Sockets {
+    pub(crate) fn register(&self, id: SocketId, cap: usize) -> Orders {
+        let (sender, orders) = mpsc::unbounded_channel();
+        let unread = Arc::new(AtomicUsize::new(0));
+        let line = Line {
+            orders: sender,
+            unread: Arc::clone(&unread),
+            cap,
+        };
+        self.lines().insert(id, line);
+        Orders { orders, unread }
+    }
+
+    pub(crate) fn carry_out(&self, output: Output) {
+        let mut lines = self.lines();
+        let (id, order, last) = match output {
+            Output::Text(id, text) => (id, Order::Text(text), false),
+            Output::Close(id, code, reason) => (id, Order::Close(code, reason), true),
+            Output::Reset(id) => (id, Order::Reset, true),
+            Output::Freeze(id) => (id, Order::Freeze, false),
+            Output::BrokerDown { .. } => return,
+        };
+        let Some(line) = lines.get(&id) else { return };
+        let order = match order {
+            Order::Text(text) => {
+                let unread = line.unread.fetch_add(text.len(), Ordering::Relaxed) + text.len();
+                // a reader this slow is cut off
+                if unread > line.cap {
+                    Order::Reset
+                } else {
+                    Order::Text(text)
+                }
+            }
+            Order::Close(..) | Order::Reset | Order::Freeze => order,
+        };
+        let last = last || matches!(order, Order::Reset);
+        drop(line.orders.send(order)); // its task may have ended already
+        if last {
+            lines.remove(&id);
+        }
+    }
+
+    pub(crate) fn forget(&self, id: SocketId) {
+        self.lines().remove(&id);
+    }
+
+    fn lines(&self) -> std::sync::MutexGuard<'_, BTreeMap<SocketId, Line>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A frozen socket is kept this long for a client that never notices.
+const FROZEN: Duration = Duration::from_secs(300);
+/// How long the other side may take to answer a close frame.
+const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// Serves one socket until it ends. `reset` makes the next close of the connection a reset.
+pub(crate) async fn serve<S>(
+    id: SocketId,
+    mut socket: WebSocketStream<S>,
+    mut orders: Orders,
+    shared: Arc<Shared>,
+    reset: impl Fn(),
+) where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    loop {
+        let step = tokio::select! {
+            biased;
+            order = orders.orders.recv() => Step::Order(order),
+            message = socket.next() => Step::Heard(message),
+        };
+        match step {
+            Step::Order(Some(Order::Text(text))) => {
+                if write(&mut socket, text, &mut orders, &shared, id, &reset)
+                    .await
+                    .is_break()
+                {
+                    break;
+                }
+            }
+            Step::Order(Some(order)) => {
+                finish(&mut socket, order, &reset).await;
+                break;
+            }
+            Step::Order(None) => break,
+            Step::Heard(Some(Ok(Message::Text(text)))) => {
+                shared.with(|cloud, now_ms| cloud.client_text(id, text.as_str(), now_ms));
+            }
+            Step::Heard(Some(Ok(Message::Close(_)))) => {
+                drop(tokio::time::timeout(CLOSE_GRACE, socket.close(None)).await);
+                break;
+            }
+            Step::Heard(Some(Ok(_))) => {}
+            Step::Heard(Some(Err(_)) | None) => break,
+        }
+    }
+    shared.sockets.forget(id);
+    shared.with(|cloud, now_ms| cloud.socket_gone(id, now_ms));
+}
+
+enum Step {
+    Order(Option<Order>),
+    Heard(Option<Result<Message, tokio_tungstenite::tungstenite::Error>>),
+}
+
+/// Writes a text and everything queued behind it with one flush.
+async fn write<S>(
+    socket: &mut WebSocketStream<S>,
+    first: Arc<str>,
+    orders: &mut Orders,
+    shared: &Shared,
+    id: SocketId,
+    reset: &impl Fn(),
+) -> std::ops::ControlFlow<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    use std::ops::ControlFlow::{Break, Continue};
+    let mut text = first;
+    loop {
+        let length = text.len();
+        if socket
+            .feed(Message::Text(Utf8Bytes::from(&*text)))
+            .await
+            .is_err()
+        {
+            return Break(());
+        }
+        orders.unread.fetch_sub(length, Ordering::Relaxed);
+        match orders.orders.try_recv() {
+            Ok(Order::Text(next)) => text = next,
+            Ok(order) => {
+                drop(socket.flush().await);
+                shared.sockets.forget(id);
+                finish(socket, order, reset).await;
+                return Break(());
+            }
+            Err(_) => break,
+        }
+    }
+    if socket.flush().await.is_err() {
+        Break(())
+    } else {
+        Continue(())
+    }
+}
+
+async fn finish<S>(socket: &mut WebSocketStream<S>, order: Order, reset: &impl Fn())
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    match order {
+        Order::Close(code, reason) => {
+            let frame = CloseFrame {
+                code: CloseCode::from(code),
+                reason: reason.into(),
+            };
+            drop(socket.send(Message::Close(Some(frame))).await);
+            // read on until the other side answers, or its unread data would make this a reset
+            let drained = async { while socket.next().await.is_some_and(|m| m.is_ok()) {} };
+            drop(tokio::time::timeout(CLOSE_GRACE, drained).await);
+        }
+        Order::Reset => reset(),
+        Order::Freeze => tokio::time::sleep(FROZEN).await,
+        Order::Text(_) => {}
+    }
+}

@@ -1,0 +1,111 @@
+//! The invented organisation: queues, people, divisions.
+
+use rand::Rng;
+use rand::rngs::StdRng;
+
+/// A queue.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    /// UUID.
+    pub id: String,
+    /// Name.
+    pub name: String,
+}
+
+/// A person who takes conversations.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// UUID.
+    pub id: String,
+    /// Name.
+    pub name: String,
+}
+
+/// Everything topics can be about.
+#[derive(Clone, Debug)]
+pub struct Org {
+    /// UUID.
+    pub id: String,
+    /// UUID of the only division.
+    pub division_id: String,
+    /// Queues, the busiest first.
+    pub queues: Vec<Queue>,
+    /// People.
+    pub users: Vec<User>,
+}
+
+const FIRST: [&str; 12] = [
+    "Ada", "Björn", "Chloé", "Dmitri", "Eun-ji", "Fatima", "Gökhan", "Hana", "Iñigo", "Jürgen",
+    "Kwame", "李娜",
+];
+const LAST: [&str; 10] = [
+    "Åkesson",
+    "Brontë",
+    "Castañeda",
+    "Dvořák",
+    "Eriksen",
+    "Faßbinder",
+    "García",
+    "O'Hara",
+    "Ivanova",
+    "Nguyễn",
+];
+const QUEUES: [&str; 8] = [
+    "Billing",
+    "Technical support",
+    "Kündigungen",
+    "Sales",
+    "Retours & réclamations",
+    "VIP",
+    "Claims",
+    "夜间支持",
+];
+
+impl Org {
+    /// Invents an organisation.
+    #[must_use]
+    pub fn new(queues: usize, users: usize, rng: &mut StdRng) -> Self {
+        let id = uuid(rng);
+        let division_id = uuid(rng);
+        let queues = (0..queues)
+            .map(|n| Queue {
+                id: uuid(rng),
+                name: format!("{} {n}", QUEUES[n % QUEUES.len()]),
+            })
+            .collect();
+        let users = (0..users)
+            .map(|_| User {
+                id: uuid(rng),
+                name: person(rng),
+            })
+            .collect();
+        Self {
+            id,
+            division_id,
+            queues,
+            users,
+        }
+    }
+}
+
+/// A name nobody bears.
+pub(super) fn person(rng: &mut StdRng) -> String {
+    let first = FIRST[rng.random_range(0..FIRST.len())];
+    let last = LAST[rng.random_range(0..LAST.len())];
+    format!("{first} {last}")
+}
+
+/// A random UUID, version 4.
+pub(crate) fn uuid(rng: &mut StdRng) -> String {
+    let bits = (rng.random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
+    let hex = format!("{bits:032x}");
+    let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
+    [
+        part(0..8),
+        part(8..12),
+        part(12..16),
+        part(16..20),
+        part(20..32),
+    ]
+    .join("-")
+}
