@@ -8,6 +8,18 @@
 //! The rules of each step are pure state machines in `trunkline-protocol`; the rooms here are the
 //! shells that wait.
 
+pub mod session;
+pub mod decode;
+pub mod sequence;
+pub mod encode;
+pub mod publish;
+pub mod demo;
+
+pub mod admin;
+pub mod config;
+pub mod control;
+pub mod genesys;
+pub mod kafka;
 pub mod clock;
 pub mod observe;
 pub mod supervisor;

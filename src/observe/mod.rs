@@ -1,3 +1,7 @@
-//! What is seen from outside: metrics, logs, health, status.
+//! What is seen from outside: metrics, logs, status.
 
 pub mod flow;
+pub mod logging;
+pub mod metrics;
+pub mod names;
+pub mod status;

@@ -107,6 +107,12 @@ impl Dedupe {
         }
     }
 
+    /// Whether `id` was seen within the window.
+    #[must_use]
+    pub fn contains(&self, id: EventId) -> bool {
+        self.young.contains_key(&id) || self.old.contains_key(&id)
+    }
+
     /// The kept copy of `id` is durable; whoever waited for it is free.
     pub fn settled(&mut self, id: EventId) {
         if let Some(copies) = self.find(id) {

@@ -12,6 +12,7 @@
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
+//! | records | [`producer`] |
 
 pub mod backoff;
 pub mod breaker;
@@ -23,6 +24,7 @@ pub mod envelope;
 pub mod gate;
 pub mod heartbeat;
 pub mod identity;
+pub mod producer;
 pub mod rotation;
 pub mod session;
 pub mod splice;

@@ -202,36 +202,29 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
         body,
     };
     if request.path.starts_with("/sim/") {
-        return respond(&control::handle(&request, &shared), &shared);
+        return respond(&control::handle(&request, &shared));
     }
     let answer = shared.with(|cloud, now_ms| cloud.handle(&request, now_ms));
     if answer.status == 0 {
         return Err(io::Error::other("the platform is out"));
     }
     tokio::time::sleep(Duration::from_millis(answer.delay_ms)).await;
-    respond(&answer, &shared)
+    respond(&answer)
 }
 
-fn respond(answer: &Answer, shared: &Shared) -> io::Result<Response> {
-    let date = httpdate(shared);
+fn respond(answer: &Answer) -> io::Result<Response> {
     let mut response = hyper::Response::builder()
         .status(answer.status)
         .header("content-type", "application/json")
         .header("cache-control", "no-cache, no-store, must-revalidate")
         .header("pragma", "no-cache")
-        .header("expires", "0")
-        .header("sim-date", date);
+        .header("expires", "0");
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }
     response
         .body(Full::new(Bytes::from(answer.body.clone())))
         .map_err(io::Error::other)
-}
-
-/// The platform's clock in milliseconds, beside hyper's own `Date` of whole seconds.
-fn httpdate(shared: &Shared) -> String {
-    shared.cloud().date(shared.now_ms())
 }
 
 /// A stream whose first bytes were read already.

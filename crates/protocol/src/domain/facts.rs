@@ -2,9 +2,6 @@
 //! they can be.
 
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-
-use serde::Serialize;
 
 /// A string of the body: borrowed unless it held escapes.
 pub type Text<'a> = Cow<'a, str>;
@@ -44,7 +41,7 @@ pub struct Facts<'a> {
 }
 
 /// One participant of a conversation.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(
     missing_docs,
     reason = "fields are documented in schemas/conversation_event.avsc"
@@ -54,18 +51,20 @@ pub struct Participant<'a> {
     pub purpose: Option<Text<'a>>,
     pub user_id: Option<Text<'a>>,
     pub queue_id: Option<Text<'a>>,
+    pub ani: Option<Text<'a>>,
+    pub dnis: Option<Text<'a>>,
     pub connected_time: Option<i64>,
     pub end_time: Option<i64>,
     pub acw_start_time: Option<i64>,
     pub acw_end_time: Option<i64>,
     pub wrapup_code: Option<Text<'a>>,
     pub wrapup_notes: Option<Text<'a>>,
-    pub attributes: Option<BTreeMap<Text<'a>, Text<'a>>>,
+    pub attributes: Option<Vec<(Text<'a>, Text<'a>)>>,
     pub legs: Vec<MediaLeg<'a>>,
 }
 
 /// One media leg of a participant.
-#[derive(Clone, Debug, Default, PartialEq, Serialize)]
+#[derive(Clone, Debug, Default, PartialEq)]
 #[allow(
     missing_docs,
     reason = "fields are documented in schemas/conversation_event.avsc"

@@ -1,0 +1,240 @@
+//! File, then environment, then validation; every mistake at once.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::Path;
+
+use serde_json::{Map, Value};
+
+use super::Config;
+
+/// Prefix of environment variables: `TRUNKLINE__KAFKA__LINGER_MS=20`.
+const PREFIX: &str = "TRUNKLINE__";
+
+/// One mistake.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Mistake {
+    /// The file, or the environment variable.
+    pub source: String,
+    /// Path of the field, e.g. `kafka.linger_ms`.
+    pub field: String,
+    /// What is wrong, with the value (never a secret) and what is allowed.
+    pub problem: String,
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}: {}", self.source, self.field, self.problem)
+    }
+}
+
+/// Every mistake of a configuration.
+#[derive(Clone, Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct ConfigError(pub Vec<Mistake>);
+
+/// The variables of the process.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one place that reads the environment")]
+pub fn environment() -> BTreeMap<String, String> {
+    std::env::vars().collect()
+}
+
+/// Reads a file, if any, and the environment, and checks the result.
+///
+/// # Errors
+/// [`ConfigError`] with every mistake that was found.
+pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+    let source = path.map_or("configuration".to_owned(), |path| path.display().to_string());
+    let mut mistakes = Vec::new();
+    let mut tree = match path {
+        None => Value::Object(Map::new()),
+        Some(path) => read(path, &source).map_err(|mistake| ConfigError(vec![mistake]))?,
+    };
+    let mut sources = BTreeMap::new();
+    for (variable, text) in environment.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
+        let keys: Vec<String> = variable
+            .trim_start_matches(PREFIX)
+            .split("__")
+            .map(str::to_ascii_lowercase)
+            .collect();
+        sources.insert(keys.join("."), variable.clone());
+        put(&mut tree, &keys, text);
+    }
+    let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
+    let mut leaves = Vec::new();
+    walk(&tree, &defaults, &mut Vec::new(), &mut leaves, &mut mistakes, &source);
+    // each value alone in an otherwise good configuration: so every wrong one is named
+    for (path, value) in &leaves {
+        let mut alone = defaults.clone();
+        set(&mut alone, path, value.clone());
+        if let Err(error) = serde_json::from_value::<Config>(alone) {
+            mistakes.push(Mistake {
+                source: sources.get(&path.join(".")).unwrap_or(&source).clone(),
+                field: shown(path),
+                problem: format!("is {}; {}", masked(path, value), allowed(&error.to_string())),
+            });
+        }
+    }
+    if !mistakes.is_empty() {
+        return Err(ConfigError(mistakes));
+    }
+    let config: Config = serde_json::from_value(tree).map_err(|error| {
+        let field = ".".to_owned();
+        ConfigError(vec![Mistake { source: source.clone(), field, problem: error.to_string() }])
+    })?;
+    let mut config = config;
+    super::validate::check(&mut config, &source, &mut mistakes);
+    if mistakes.is_empty() { Ok(config) } else { Err(ConfigError(mistakes)) }
+}
+
+fn read(path: &Path, source: &str) -> Result<Value, Mistake> {
+    let mistake = |problem: String| Mistake {
+        source: source.to_owned(),
+        field: ".".to_owned(),
+        problem,
+    };
+    let text = std::fs::read_to_string(path)
+        .map_err(|error| mistake(format!("cannot be read: {error}")))?;
+    let value: Value = serde_yaml_ng::from_str(&text)
+        .map_err(|error| mistake(format!("is not YAML: {error}")))?;
+    match value {
+        Value::Null => Ok(Value::Object(Map::new())),
+        Value::Object(_) => Ok(value),
+        Value::Array(_) | Value::Bool(_) | Value::Number(_) | Value::String(_) => {
+            Err(mistake("is not a map of sections".to_owned()))
+        }
+    }
+}
+
+/// Puts a text of the environment into the tree; numbers index lists.
+fn put(tree: &mut Value, keys: &[String], text: &str) {
+    let mut at = tree;
+    for key in keys {
+        at = match key.parse::<usize>() {
+            Ok(index) => {
+                if !at.is_array() {
+                    *at = Value::Array(Vec::new());
+                }
+                let Some(list) = at.as_array_mut() else { return };
+                while list.len() <= index.min(1_000) {
+                    list.push(Value::Object(Map::new()));
+                }
+                &mut list[index.min(1_000)]
+            }
+            Err(_) => {
+                if !at.is_object() {
+                    *at = Value::Object(Map::new());
+                }
+                let Some(map) = at.as_object_mut() else { return };
+                map.entry(key.clone()).or_insert(Value::Null)
+            }
+        };
+    }
+    let parsed = serde_yaml_ng::from_str::<Value>(text).ok();
+    // an id of digits stays a text unless the field wants a number
+    *at = match parsed {
+        Some(Value::Number(_)) if wants_text(keys) => Value::String(text.to_owned()),
+        Some(value) => value,
+        None => Value::String(text.to_owned()),
+    };
+}
+
+fn wants_text(keys: &[String]) -> bool {
+    keys.last().is_some_and(|key| {
+        ["id", "secret", "password", "sasl_password", "username", "instance"].contains(&key.as_str())
+    })
+}
+
+/// Collects every leaf, and names keys nobody knows.
+fn walk(
+    tree: &Value,
+    defaults: &Value,
+    path: &mut Vec<String>,
+    leaves: &mut Vec<(Vec<String>, Value)>,
+    mistakes: &mut Vec<Mistake>,
+    source: &str,
+) {
+    let free = ["security", "overrides"].contains(&path.last().map_or("", String::as_str));
+    match (tree, defaults) {
+        (Value::Object(map), Value::Object(known)) if !free => {
+            for (key, value) in map {
+                path.push(key.clone());
+                match known.get(key) {
+                    Some(default) => walk(value, default, path, leaves, mistakes, source),
+                    None => mistakes.push(Mistake {
+                        source: source.to_owned(),
+                        field: shown(path),
+                        problem: unknown(key, known.keys()),
+                    }),
+                }
+                path.pop();
+            }
+        }
+        (Value::Array(list), _) if path.last().is_some_and(|key| key == "clients") => {
+            let client = serde_json::to_value(super::OAuthClient::default()).unwrap_or_default();
+            for (index, value) in list.iter().enumerate() {
+                path.push(index.to_string());
+                walk(value, &client, path, leaves, mistakes, source);
+                path.pop();
+            }
+        }
+        (leaf, _) => leaves.push((path.clone(), leaf.clone())),
+    }
+}
+
+fn unknown<'a>(key: &str, known: impl Iterator<Item = &'a String>) -> String {
+    let nearest = known
+        .map(|candidate| (strsim::damerau_levenshtein(key, candidate), candidate))
+        .min()
+        .filter(|(distance, candidate)| *distance <= candidate.len() / 2);
+    match nearest {
+        Some((_, candidate)) => format!("is not an option; did you mean {candidate}?"),
+        None => "is not an option".to_owned(),
+    }
+}
+
+fn set(tree: &mut Value, path: &[String], value: Value) {
+    let mut at = tree;
+    for key in path {
+        at = match key.parse::<usize>() {
+            Ok(_) => {
+                *at = Value::Array(vec![Value::Object(Map::new())]);
+                let Some(first) = at.as_array_mut().and_then(|list| list.first_mut()) else { return };
+                first
+            }
+            Err(_) => {
+                let Some(map) = at.as_object_mut() else { return };
+                map.entry(key.clone()).or_insert(Value::Null)
+            }
+        };
+    }
+    *at = value;
+}
+
+fn shown(path: &[String]) -> String {
+    let mut text = String::new();
+    for key in path {
+        match key.parse::<usize>() {
+            Ok(index) => text.push_str(&format!("[{index}]")),
+            Err(_) if text.is_empty() => text.push_str(key),
+            Err(_) => text.push_str(&format!(".{key}")),
+        }
+    }
+    text
+}
+
+fn masked(path: &[String], value: &Value) -> String {
+    match path.last().map(String::as_str) {
+        Some("secret" | "password" | "sasl_password") => "***".to_owned(),
+        Some(_) | None => value.to_string(),
+    }
+}
+
+/// The part of the library's text that says what is allowed.
+fn allowed(text: &str) -> String {
+    match text.split_once("expected ") {
+        Some((_, allowed)) => format!("allowed: {allowed}"),
+        None => text.to_owned(),
+    }
+}

@@ -1,0 +1,409 @@
+//! What an operator sets. Units are in the names; every option has its default here, and
+//! `config/example.yaml` shows them all.
+
+pub mod load;
+mod secret;
+mod validate;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+pub use load::{ConfigError, Mistake, load};
+pub use secret::Secret;
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Names this installation in records, channels and groups.
+    pub instance: String,
+    /// The platform.
+    pub genesys: Genesys,
+    /// Which topics.
+    pub subscriptions: Subscriptions,
+    /// The broker.
+    pub kafka: Kafka,
+    /// The schema registry.
+    pub schema_registry: SchemaRegistry,
+    /// What leaves the process.
+    pub privacy: Privacy,
+    /// Bounds inside the process.
+    pub flow: FlowConfig,
+    /// The admin server.
+    pub admin: Admin,
+    /// Logs.
+    pub log: Log,
+}
+
+/// How conversations are heard.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Notification channels: create, subscribe, verify, connect, rotate.
+    #[default]
+    Channels,
+    /// One configured URL.
+    Direct,
+}
+
+/// The platform.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Genesys {
+    /// Region by AWS name or domain.
+    pub region: Option<String>,
+    /// Base URL of the login host, instead of the region's.
+    pub login_url: Option<String>,
+    /// Base URL of the API, instead of the region's.
+    pub api_url: Option<String>,
+    /// Further certificate authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// `channels` or `direct`.
+    pub mode: Mode,
+    /// OAuth clients; shards are spread over them.
+    pub clients: Vec<OAuthClient>,
+    /// Hot channels per shard: 1 to 4.
+    pub channels_per_shard: u8,
+    /// Requests per minute the platform allows each client.
+    pub requests_per_minute: u32,
+    /// Processes that share each client.
+    pub processes_per_client: u32,
+    /// For mode `direct`.
+    pub direct: Direct,
+}
+
+/// One OAuth client with the client-credentials grant.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct OAuthClient {
+    /// Its id.
+    pub id: Option<String>,
+    /// File that holds its id.
+    pub id_file: Option<PathBuf>,
+    /// Its secret; better in a file or the environment.
+    pub secret: Option<Secret>,
+    /// File that holds its secret.
+    pub secret_file: Option<PathBuf>,
+}
+
+/// Direct mode.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Direct {
+    /// `wss://…`
+    pub url: Option<String>,
+    /// Query parameter that carries the token.
+    pub token_parameter: String,
+    /// How long a connection is expected to last.
+    pub expected_lifetime_secs: u64,
+    /// Dials per minute.
+    pub dials_per_minute: u32,
+    /// Connections side by side: 1 or 2.
+    pub connections: u8,
+    /// Silence after which a connection counts as half-open.
+    pub silence_secs: u64,
+}
+
+/// Which topics.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Subscriptions {
+    /// `discover`, `none` or a list of queue ids.
+    pub queues: Ids,
+    /// `discover`, `none` or a list of user ids.
+    pub users: Ids,
+    /// Further topics, verbatim.
+    pub topics: Vec<String>,
+    /// Between two looks at the platform's listings.
+    pub refresh_secs: u64,
+}
+
+/// Where ids come from.
+#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(untagged)]
+pub enum Ids {
+    /// `discover` or `none`.
+    Word(IdsWord),
+    /// A list.
+    List(Vec<String>),
+}
+
+/// See [`Ids`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum IdsWord {
+    /// Ask the platform and follow it.
+    Discover,
+    /// No such topics.
+    None,
+}
+
+/// The broker.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Kafka {
+    /// `host:port`, separated by commas.
+    pub bootstrap_servers: String,
+    /// Topic of conversation events.
+    pub events_topic: String,
+    /// Topic of what could not become a record.
+    pub quarantine_topic: String,
+    /// Create missing topics.
+    pub create_topics: bool,
+    /// Partitions of topics that are created.
+    pub partitions: i32,
+    /// `required` or `degraded_allowed`: whether a topic weaker than promised is refused.
+    pub durability: DurabilityWord,
+    /// Properties of the connection: `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …
+    pub security: BTreeMap<String, String>,
+    /// SASL password.
+    pub sasl_password: Option<Secret>,
+    /// File that holds the SASL password.
+    pub sasl_password_file: Option<PathBuf>,
+    /// `lz4`, `zstd`, `snappy`, `gzip` or `none`.
+    pub compression: String,
+    /// Milliseconds a record waits for company.
+    pub linger_ms: u64,
+    /// Records without an acknowledgement.
+    pub in_flight_records: usize,
+    /// Their bytes.
+    pub in_flight_bytes: usize,
+    /// Largest record; larger ones are quarantined in parts.
+    pub max_record_bytes: usize,
+    /// Time brokers have to answer at start.
+    pub start_timeout_secs: u64,
+    /// Time acknowledgements have after a stop.
+    pub flush_timeout_secs: u64,
+    /// Further properties of librdkafka's producer.
+    pub overrides: BTreeMap<String, String>,
+}
+
+/// See [`Kafka::durability`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DurabilityWord {
+    /// Refuse to start.
+    Required,
+    /// Start, labelled.
+    DegradedAllowed,
+}
+
+/// The schema registry.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SchemaRegistry {
+    /// Base URLs, tried in order, separated by commas.
+    pub url: String,
+    /// `register` or `require`.
+    pub mode: RegistryMode,
+    /// User for basic authentication.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// A further certificate authority, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Time for one request.
+    pub timeout_secs: u64,
+    /// How long to go on trying at start.
+    pub start_timeout_secs: u64,
+}
+
+/// See [`SchemaRegistry::mode`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum RegistryMode {
+    /// Register the schema when it is missing.
+    Register,
+    /// It must be there.
+    Require,
+}
+
+/// What leaves the process.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Privacy {
+    /// Must be written: `none` sends everything.
+    pub preset: Option<PrivacyPreset>,
+    /// Whether records carry the raw body.
+    pub keep_payload: bool,
+}
+
+/// See [`Privacy::preset`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PrivacyPreset {
+    /// Everything leaves as it came.
+    None,
+}
+
+/// Bounds inside the process.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct FlowConfig {
+    /// Parcels between two stages.
+    pub queue_events: usize,
+    /// An event's id is remembered this long.
+    pub dedupe_window_secs: u64,
+    /// At most so many ids are remembered.
+    pub dedupe_max_events: usize,
+    /// Whether bodies are compared with their keys sorted.
+    pub sorted_bodies: bool,
+}
+
+/// The admin server.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Admin {
+    /// Address and port.
+    pub listen: SocketAddr,
+}
+
+/// Logs.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Log {
+    /// `json` or `text`.
+    pub format: LogFormat,
+    /// `error`, `warn`, `info`, `debug` or `trace`, or a filter such as `trunkline=debug`.
+    pub level: String,
+}
+
+/// See [`Log::format`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LogFormat {
+    /// One JSON object per line.
+    Json,
+    /// For people.
+    Text,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            instance: "trunkline".to_owned(),
+            genesys: Genesys::default(),
+            subscriptions: Subscriptions::default(),
+            kafka: Kafka::default(),
+            schema_registry: SchemaRegistry::default(),
+            privacy: Privacy::default(),
+            flow: FlowConfig::default(),
+            admin: Admin::default(),
+            log: Log::default(),
+        }
+    }
+}
+
+impl Default for Genesys {
+    fn default() -> Self {
+        Self {
+            region: None,
+            login_url: None,
+            api_url: None,
+            ca_file: None,
+            mode: Mode::Channels,
+            clients: Vec::new(),
+            channels_per_shard: 2,
+            requests_per_minute: 300,
+            processes_per_client: 1,
+            direct: Direct::default(),
+        }
+    }
+}
+
+impl Default for Direct {
+    fn default() -> Self {
+        Self {
+            url: None,
+            token_parameter: "access_token".to_owned(),
+            expected_lifetime_secs: 60,
+            dials_per_minute: 10,
+            connections: 2,
+            silence_secs: 40,
+        }
+    }
+}
+
+impl Default for Subscriptions {
+    fn default() -> Self {
+        Self {
+            queues: Ids::Word(IdsWord::Discover),
+            users: Ids::Word(IdsWord::Discover),
+            topics: Vec::new(),
+            refresh_secs: 300,
+        }
+    }
+}
+
+impl Default for Kafka {
+    fn default() -> Self {
+        Self {
+            bootstrap_servers: String::new(),
+            events_topic: "genesys.conversation.events".to_owned(),
+            quarantine_topic: "genesys.conversation.quarantine".to_owned(),
+            create_topics: false,
+            partitions: 12,
+            durability: DurabilityWord::Required,
+            security: BTreeMap::new(),
+            sasl_password: None,
+            sasl_password_file: None,
+            compression: "lz4".to_owned(),
+            linger_ms: 5,
+            in_flight_records: 20_000,
+            in_flight_bytes: 64 << 20,
+            max_record_bytes: 1_000_000,
+            start_timeout_secs: 30,
+            flush_timeout_secs: 25,
+            overrides: BTreeMap::new(),
+        }
+    }
+}
+
+impl Default for SchemaRegistry {
+    fn default() -> Self {
+        Self {
+            url: String::new(),
+            mode: RegistryMode::Register,
+            username: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            timeout_secs: 10,
+            start_timeout_secs: 60,
+        }
+    }
+}
+
+impl Default for Privacy {
+    fn default() -> Self {
+        Self { preset: None, keep_payload: true }
+    }
+}
+
+impl Default for FlowConfig {
+    fn default() -> Self {
+        Self {
+            queue_events: 4_096,
+            dedupe_window_secs: 900,
+            dedupe_max_events: 4_000_000,
+            sorted_bodies: false,
+        }
+    }
+}
+
+impl Default for Admin {
+    fn default() -> Self {
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+    }
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { format: LogFormat::Json, level: "info".to_owned() }
+    }
+}

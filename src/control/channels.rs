@@ -1,0 +1,342 @@
+//! Drives one leg: successor first, then retire.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use futures_util::StreamExt as _;
+use futures_util::future::BoxFuture;
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, watch};
+use trunkline_protocol::backoff::Hint;
+use trunkline_protocol::channel::{Action as Do, ChannelInfo, Input, Step};
+use trunkline_protocol::domain::{Dice, EpochId, Leg, Mono};
+use trunkline_protocol::envelope::SystemNotice;
+use trunkline_protocol::gate::{Endpoint, Outcome, Priority};
+use trunkline_protocol::rotation::{Leg as Rules, Life};
+use trunkline_protocol::subscriptions::Answered;
+
+use super::{Client, Control, LiveLegs};
+use crate::genesys::PlatformError;
+use crate::genesys::gate::Turn;
+use crate::session::{SocketCommand, SocketEvent, SocketOrder, run_socket};
+use crate::supervisor::Supervisor;
+
+/// One leg at work.
+pub(super) struct Driver {
+    control: Control,
+    leg: Leg,
+    client: Client,
+    plan: watch::Receiver<Vec<BTreeSet<String>>>,
+    live: LiveLegs,
+    dice: Dice,
+    rules: Rules,
+    calls: FuturesUnordered<BoxFuture<'static, (Life, Answer)>>,
+    sockets: BTreeMap<Life, Open>,
+    tasks: Supervisor,
+    events_in: mpsc::Sender<(u64, SocketEvent)>,
+    events: mpsc::Receiver<(u64, SocketEvent)>,
+    down_since: Option<Mono>,
+}
+
+struct Open {
+    epoch: EpochId,
+    commands: mpsc::Sender<SocketCommand>,
+    turn: Option<Turn>,
+}
+
+enum Answer {
+    Counted(u32),
+    Created(crate::genesys::Created),
+    Subscribed(Vec<Answered>),
+    Listed(BTreeSet<String>),
+    Turn(Turn),
+    Failed(PlatformError),
+}
+
+enum Wake {
+    Answered(Life, Answer),
+    Socket(Life, SocketEvent),
+    Due,
+    Stop,
+    Plan,
+    Siblings,
+}
+
+impl Driver {
+    pub(super) fn new(
+        control: Control,
+        leg: Leg,
+        client: Client,
+        plan: watch::Receiver<Vec<BTreeSet<String>>>,
+        live: LiveLegs,
+        dice: Dice,
+    ) -> Self {
+        let wanted = plan.borrow().get(usize::from(leg.shard)).cloned().unwrap_or_default();
+        let now = control.clock.mono();
+        let rules = Rules::new(control.timings.clone(), leg.ordinal, wanted, now);
+        let (events_in, events) = mpsc::channel(64);
+        Self {
+            control,
+            leg,
+            client,
+            plan,
+            live,
+            dice,
+            rules,
+            calls: FuturesUnordered::new(),
+            sockets: BTreeMap::new(),
+            tasks: Supervisor::new(),
+            events_in,
+            events,
+            down_since: None,
+        }
+    }
+
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+        let mut siblings = self.live.subscribe();
+        let mut stopping = false;
+        loop {
+            while let Some(action) = self.rules.poll() {
+                self.apply(action.life, action.what);
+            }
+            self.post();
+            if stopping && self.rules.is_over() && self.sockets.is_empty() {
+                break;
+            }
+            let due = self.rules.poll_timeout();
+            let wake = tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop), if !stopping => Wake::Stop,
+                Some((life, event)) = self.events.recv() => Wake::Socket(life, event),
+                Some((life, answer)) = self.calls.next(), if !self.calls.is_empty() => Wake::Answered(life, answer),
+                Ok(()) = self.plan.changed(), if !stopping => Wake::Plan,
+                Ok(()) = siblings.changed() => Wake::Siblings,
+                () = self.control.clock.sleep_until(due) => Wake::Due,
+            };
+            match wake {
+                Wake::Stop => {
+                    stopping = true;
+                    self.calls.clear();
+                    self.rules.stop();
+                }
+                Wake::Socket(life, event) => self.socket(life, event),
+                Wake::Answered(life, answer) => self.answered(life, answer),
+                Wake::Plan => {
+                    let wanted = self.wanted();
+                    self.rules.want(&wanted);
+                }
+                Wake::Siblings => {
+                    let others: Vec<bool> = {
+                        let live = siblings.borrow_and_update();
+                        self.others().map(|leg| live.contains(&leg)).collect()
+                    };
+                    self.rules.sibling(others.is_empty() || others.contains(&true));
+                }
+                Wake::Due => self.rules.handle_timeout(self.control.clock.mono()),
+            }
+        }
+        while self.tasks.next().await.is_some() {}
+    }
+
+    fn others(&self) -> impl Iterator<Item = Leg> + use<> {
+        let leg = self.leg;
+        let count = self.control.channels_per_shard;
+        (0..count).filter(move |n| *n != leg.ordinal).map(move |ordinal| Leg { ordinal, ..leg })
+    }
+
+    fn wanted(&mut self) -> BTreeSet<String> {
+        self.plan.borrow_and_update().get(usize::from(self.leg.shard)).cloned().unwrap_or_default()
+    }
+
+    fn apply(&mut self, life: Life, action: Do) {
+        match action {
+            Do::Call(step) => self.call(life, step),
+            Do::Close(reason) => {
+                if let Some(open) = self.sockets.get(&life) {
+                    open.commands.try_send(SocketCommand::Close(reason)).ok(); // or it has ended
+                }
+            }
+            Do::NowLive => {
+                let now = self.control.clock.now();
+                if let Some(since) = self.down_since.take() {
+                    self.control.metrics.reconnected_after(now.mono.since(since));
+                }
+                self.control.metrics.epoch(self.leg, Some(now.wall));
+                tracing::info!(code = "channel_live", shard = self.leg.shard, leg = self.leg.ordinal, "channel live");
+            }
+            Do::Down(reason) => {
+                let now = self.control.clock.now();
+                self.control.metrics.ended(reason);
+                self.control.board.ended(self.leg, reason, now.wall);
+                if !self.rules.is_live() {
+                    self.down_since.get_or_insert(now.mono);
+                    self.control.metrics.epoch(self.leg, None);
+                }
+                tracing::info!(code = "channel_down", shard = self.leg.shard, leg = self.leg.ordinal, reason = reason.as_str(), "channel down");
+            }
+            Do::Topics(refused) => {
+                let wanted: usize = self.plan.borrow().iter().map(BTreeSet::len).sum();
+                self.control.metrics.subscriptions(wanted, refused.len());
+                for topic in &refused {
+                    tracing::error!(
+                        code = "topic_refused",
+                        topic = %topic.topic,
+                        reason = %topic.reason,
+                        missing_permissions = %topic.missing_permissions.join(", "),
+                        "a wanted topic is not covered"
+                    );
+                }
+                self.control.board.topics(wanted, refused);
+            }
+            Do::Crowded(count) => {
+                tracing::error!(code = "client_crowded", client = self.client.index(), channels = count, "the OAuth client has so many channels that none is created");
+            }
+        }
+    }
+
+    fn call(&mut self, life: Life, step: Step) {
+        let Some(channel) = self.rules.channel(life) else { return };
+        let (client, wanted) = (self.client.clone(), channel.wanted().clone());
+        let id = channel.info().map(|info| info.id.clone()).unwrap_or_default();
+        let start = Priority::StartReconnect;
+        let finish = Priority::FinishReconnect;
+        let call = async move {
+            let answer = match step {
+                Step::Count => client
+                    .call(Endpoint::Channels, start, |http, token| async move {
+                        http.count_channels(&token).await
+                    })
+                    .await
+                    .map(Answer::Counted),
+                Step::Create => client
+                    .call(Endpoint::Channels, finish, |http, token| async move {
+                        http.create_channel(&token).await
+                    })
+                    .await
+                    .map(Answer::Created),
+                Step::Subscribe => client
+                    .call(Endpoint::Subscriptions, finish, |http, token| async move {
+                        http.subscribe(&token, &id, &wanted).await
+                    })
+                    .await
+                    .map(Answer::Subscribed),
+                Step::Verify => client
+                    .call(Endpoint::Subscriptions, finish, |http, token| async move {
+                        http.subscriptions(&token, &id).await
+                    })
+                    .await
+                    .map(Answer::Listed),
+                Step::Dial => Ok(Answer::Turn(client.dial_turn(finish).await)),
+            };
+            (life, answer.unwrap_or_else(Answer::Failed))
+        };
+        self.calls.push(Box::pin(call));
+    }
+
+    fn answered(&mut self, life: Life, answer: Answer) {
+        let now = self.control.clock.mono();
+        let live = self.rules.channel(life).is_some_and(|channel| channel.is_connected());
+        let input = match answer {
+            Answer::Counted(count) => Input::Counted(count),
+            Answer::Created(created) => Input::Created(ChannelInfo {
+                id: created.id,
+                uri: created.uri,
+                expires: now + created.life,
+            }),
+            Answer::Subscribed(answer) if live => {
+                self.rules.resubscribed(life, &answer);
+                return;
+            }
+            Answer::Subscribed(answer) => Input::Subscribed(answer),
+            Answer::Listed(topics) => Input::Listed(topics),
+            Answer::Turn(turn) => {
+                self.dial(life, turn);
+                return;
+            }
+            Answer::Failed(error) => {
+                tracing::warn!(code = "channel_request_failed", shard = self.leg.shard, leg = self.leg.ordinal, error = %error, "a request for the channel failed");
+                match error.status() {
+                    Some(404) => Input::Gone,
+                    Some(_) | None => Input::Failed,
+                }
+            }
+        };
+        self.rules.handle(life, input, now, &mut self.dice);
+    }
+
+    fn dial(&mut self, life: Life, turn: Turn) {
+        let Some(info) = self.rules.channel(life).and_then(|channel| channel.info()) else { return };
+        let sibling = {
+            let live = self.live.borrow();
+            self.others().any(|leg| live.contains(&leg))
+        };
+        let epoch = EpochId(self.dice.bytes16());
+        let order = SocketOrder {
+            tag: life,
+            url: info.uri.clone(),
+            epoch,
+            leg: self.leg,
+            joining: sibling || self.rules.is_live(),
+            liveness: self.control.liveness(),
+        };
+        let (commands, receiver) = mpsc::channel(4);
+        self.sockets.insert(life, Open { epoch, commands, turn: Some(turn) });
+        let parts = self.control.session.clone();
+        let name = format!("socket {}/{}", self.leg.shard, self.leg.ordinal);
+        self.tasks.spawn_infallible(name, run_socket(order, parts, receiver, self.events_in.clone()));
+    }
+
+    fn socket(&mut self, life: Life, event: SocketEvent) {
+        let now = self.control.clock.mono();
+        let turn = self.sockets.get_mut(&life).and_then(|open| open.turn.take());
+        let input = match event {
+            SocketEvent::Open => {
+                turn.into_iter().for_each(|turn| turn.report(Outcome::Answered, None));
+                self.control.metrics.connected();
+                Input::Opened
+            }
+            SocketEvent::Live => Input::Live,
+            SocketEvent::Notice(notice) => {
+                if notice == SystemNotice::TokenRevoked {
+                    self.client.token_rejected();
+                }
+                Input::Notice(notice)
+            }
+            SocketEvent::Ended(reason) => {
+                self.sockets.remove(&life);
+                Input::Ended(reason)
+            }
+            SocketEvent::Refused(refusal) => {
+                self.sockets.remove(&life);
+                self.control.metrics.refused(refusal.status);
+                let outcome = match refusal.status {
+                    Some(429) => Outcome::RateLimited(Hint::parse(refusal.retry_after.as_deref())),
+                    Some(status) if status < 500 => Outcome::Answered,
+                    Some(_) | None => Outcome::Failed,
+                };
+                turn.into_iter().for_each(|turn| turn.report(outcome, None));
+                match refusal.status {
+                    Some(401 | 403 | 404) => Input::Gone,
+                    Some(_) | None => Input::Failed,
+                }
+            }
+        };
+        self.rules.handle(life, input, now, &mut self.dice);
+    }
+
+    /// Tells everybody how the leg is.
+    fn post(&mut self) {
+        let (leg, is_live) = (self.leg, self.rules.is_live());
+        let changed = self.live.send_if_modified(|live| match is_live {
+            true => live.insert(leg),
+            false => live.remove(&leg),
+        });
+        if changed {
+            let live = self.live.borrow().iter().filter(|other| other.shard == leg.shard).count();
+            self.control.metrics.live_channels(leg.shard, live);
+        }
+        let phase = self.rules.carrier().phase();
+        let epoch = self.sockets.values().next_back().map(|open| open.epoch);
+        self.control.board.channel(leg, phase, epoch, self.control.clock.now().wall);
+    }
+}
+

@@ -1,0 +1,128 @@
+//! Prepares the ground the journey runs on: tokens, channels, subscriptions.
+
+mod channels;
+mod client;
+pub mod direct;
+mod tokens;
+mod topics;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use trunkline_protocol::domain::{Dice, Leg};
+use trunkline_protocol::session::Liveness;
+use trunkline_protocol::subscriptions;
+use trunkline_protocol::timings::Timings;
+
+use crate::clock::Clock;
+use crate::observe::metrics::ControlMetrics;
+use crate::observe::status::StatusBoard;
+use crate::session::SessionParts;
+use crate::supervisor::Supervisor;
+
+pub use client::{Client, ClientSettings, Refused};
+pub use topics::{Source, TopicSettings};
+
+/// What control needs.
+#[derive(Clone)]
+pub struct Control {
+    /// Time.
+    pub clock: Clock,
+    /// Durations.
+    pub timings: Timings,
+    /// Hot channels per shard.
+    pub channels_per_shard: u8,
+    /// Which topics.
+    pub topics: TopicSettings,
+    /// What every session needs.
+    pub session: SessionParts,
+    /// Counts.
+    pub metrics: ControlMetrics,
+    /// Where progress is posted.
+    pub board: StatusBoard,
+    /// Seed of jitter and ids.
+    pub seed: u64,
+}
+
+/// Legs that are live, over all shards.
+pub(crate) type LiveLegs = watch::Sender<BTreeSet<Leg>>;
+
+impl Control {
+    /// Runs until `stop` turns true and every socket is closed.
+    pub async fn run(self, clients: Vec<Client>, mut stop: watch::Receiver<bool>) {
+        let (live, _) = watch::channel(BTreeSet::new());
+        let (plan_in, mut plan) = watch::channel(Vec::<BTreeSet<String>>::new());
+        let mut legs = Supervisor::new();
+        let mut feeder = Supervisor::new();
+        let Some(first) = clients.first().cloned() else { return };
+        feeder.spawn_infallible("topics", topics::follow(self.clone(), first, plan_in));
+        let mut running = 0_u16;
+        loop {
+            let wanted = plan.borrow_and_update().len();
+            while usize::from(running) < wanted && !*stop.borrow() {
+                self.start_shard(running, &clients, &plan, &live, &stop, &mut legs);
+                running += 1;
+            }
+            tokio::select! {
+                biased;
+                _ = stop.wait_for(|stop| *stop) => break,
+                changed = plan.changed() => {
+                    if changed.is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+        while legs.next().await.is_some() {}
+    }
+
+    fn start_shard(
+        &self,
+        shard: u16,
+        clients: &[Client],
+        plan: &watch::Receiver<Vec<BTreeSet<String>>>,
+        live: &LiveLegs,
+        stop: &watch::Receiver<bool>,
+        legs: &mut Supervisor,
+    ) {
+        for ordinal in 0..self.channels_per_shard {
+            let leg = Leg { shard, ordinal };
+            // shards and legs are spread over the clients, the legs of one shard apart
+            let client = usize::from(shard) + usize::from(ordinal);
+            let Some(client) = clients.get(client % clients.len()).cloned() else { continue };
+            let seed = self.seed ^ (u64::from(shard) << 8 | u64::from(ordinal)).wrapping_mul(0x9e37);
+            let driver = channels::Driver::new(
+                self.clone(),
+                leg,
+                client,
+                plan.clone(),
+                live.clone(),
+                Dice::new(seed),
+            );
+            legs.spawn_infallible(format!("leg {shard}/{ordinal}"), driver.run(stop.clone()));
+        }
+    }
+
+    pub(crate) fn liveness(&self) -> Liveness {
+        Liveness::ApplicationPing {
+            interval: self.timings.ping_interval,
+            timeout: self.timings.ping_timeout,
+        }
+    }
+
+    /// What would be subscribed, once: the plan and the refused, without opening a socket.
+    ///
+    /// # Errors
+    /// What the platform said.
+    pub async fn wanted(
+        topics: &TopicSettings,
+        client: &Client,
+    ) -> Result<Vec<BTreeSet<String>>, crate::genesys::PlatformError> {
+        let wanted = topics::discover(topics, client).await?;
+        Ok(subscriptions::plan(&subscriptions::combine(&wanted), &[]))
+    }
+}
+
+/// A leg that is not live yet may hold readiness back this long before it is worth a warning.
+pub(crate) const SLOW_START: Duration = Duration::from_secs(30);

@@ -1,0 +1,105 @@
+//! Queues and users that appear or vanish: what is wanted, and its plan.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use trunkline_protocol::backoff::Backoff;
+use trunkline_protocol::domain::Dice;
+use trunkline_protocol::gate::{Endpoint, Priority};
+use trunkline_protocol::subscriptions;
+
+use super::{Client, Control};
+use crate::genesys::PlatformError;
+
+/// Where ids come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The platform's listing, followed while running.
+    Discover,
+    /// Nowhere.
+    None,
+    /// A list.
+    Ids(Vec<String>),
+}
+
+/// Which topics are wanted.
+#[derive(Clone, Debug)]
+pub struct TopicSettings {
+    /// `v2.routing.queues.{id}.conversations`.
+    pub queues: Source,
+    /// `v2.users.{id}.conversations`.
+    pub users: Source,
+    /// Further topics, verbatim.
+    pub extra: Vec<String>,
+    /// Between two looks at the listings.
+    pub refresh: Duration,
+}
+
+/// Keeps the plan up to date. Ends when nobody follows it.
+pub(super) async fn follow(
+    control: Control,
+    client: Client,
+    plan: watch::Sender<Vec<BTreeSet<String>>>,
+) {
+    let mut dice = Dice::new(control.seed ^ 0x70_71c5);
+    let mut backoff = Backoff::new(control.timings.backoff_cap);
+    loop {
+        let wait = match discover(&control.topics, &client).await {
+            Ok(wanted) => {
+                backoff.reset();
+                let combined = subscriptions::combine(&wanted);
+                let next = subscriptions::plan(&combined, &plan.borrow());
+                if *plan.borrow() != next {
+                    tracing::info!(code = "topics_planned", topics = wanted.len(), shards = next.len(), "topics planned");
+                    control.metrics.subscriptions(wanted.len(), 0);
+                    control.board.topics(wanted.len(), Vec::new());
+                    if plan.send(next).is_err() {
+                        return;
+                    }
+                }
+                control.topics.refresh
+            }
+            Err(error) => {
+                tracing::warn!(code = "topics_unavailable", error = %error, "topics cannot be listed");
+                backoff.next(&mut dice).max(Duration::from_secs(1))
+            }
+        };
+        tokio::time::sleep(wait).await;
+    }
+}
+
+/// Every topic that is wanted now.
+pub(super) async fn discover(
+    settings: &TopicSettings,
+    client: &Client,
+) -> Result<BTreeSet<String>, PlatformError> {
+    let queues = ids(&settings.queues, client, "/api/v2/routing/queues").await?;
+    let users = ids(&settings.users, client, "/api/v2/users?state=active").await?;
+    let queues = queues.iter().map(|id| format!("v2.routing.queues.{id}.conversations"));
+    let users = users.iter().map(|id| format!("v2.users.{id}.conversations"));
+    Ok(queues.chain(users).chain(settings.extra.iter().cloned()).collect())
+}
+
+async fn ids(source: &Source, client: &Client, path: &str) -> Result<Vec<String>, PlatformError> {
+    match source {
+        Source::None => Ok(Vec::new()),
+        Source::Ids(ids) => Ok(ids.clone()),
+        Source::Discover => {
+            let mut all = Vec::new();
+            for page in 1.. {
+                let path = path.to_owned();
+                let (ids, last) = client
+                    .call(Endpoint::Listing, Priority::Verify, |http, token| async move {
+                        http.page(&token, &path, page).await
+                    })
+                    .await?;
+                all.extend(ids);
+                if last {
+                    break;
+                }
+            }
+            Ok(all)
+        }
+    }
+}

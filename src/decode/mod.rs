@@ -1,0 +1,7 @@
+//! 2 UNDERSTAND: bytes to events, events to facts, or a reason why not.
+
+pub mod body;
+mod conversation;
+mod detail;
+pub mod open;
+mod time;

@@ -1,0 +1,268 @@
+//! The id under which the registry knows our schema: resolved once, at start.
+
+use std::time::Duration;
+
+use schema_registry_converter::async_impl::schema_registry::{
+    SrSettings, SrSettingsBuilder, get_schema_by_subject, post_schema,
+};
+use schema_registry_converter::error::SRCError;
+use schema_registry_converter::schema_registry_common::{
+    SchemaType, SubjectNameStrategy, SuppliedSchema,
+};
+use trunkline_protocol::backoff::Backoff;
+use trunkline_protocol::domain::{Dice, Disposition};
+
+/// Whether a missing schema is registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Mode {
+    /// Register it when it is missing.
+    Register,
+    /// It must be there.
+    Require,
+}
+
+/// Where the registry is.
+#[derive(Clone)]
+pub struct RegistrySettings {
+    /// Base URLs, tried in order.
+    pub urls: Vec<String>,
+    /// User and password.
+    pub credentials: Option<(String, String)>,
+    /// A further certificate authority, PEM.
+    pub ca_pem: Option<Vec<u8>>,
+    /// Time for one request.
+    pub timeout: Duration,
+    /// How long to go on trying at start.
+    pub patience: Duration,
+}
+
+/// Why there is no id.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistryError {
+    /// The settings cannot be used.
+    #[error("the settings of the schema registry cannot be used: {0}")]
+    Settings(String),
+    /// It does not answer, or with an error of its own.
+    #[error("the schema registry at {url} gives no answer that helps within {seconds} s: {reason}")]
+    Unavailable {
+        /// Where.
+        url: String,
+        /// For how long.
+        seconds: u64,
+        /// Its last word.
+        reason: String,
+    },
+    /// Another schema is registered that ours may not follow.
+    #[error("the registry refuses our schema under {subject}:\n{differences}")]
+    Incompatible {
+        /// The subject.
+        subject: String,
+        /// Field by field.
+        differences: String,
+    },
+    /// None is registered, and we may not do it.
+    #[error("no schema is registered under {subject}; run `trunkline schema register`, or set schema_registry.mode to register")]
+    Missing {
+        /// The subject.
+        subject: String,
+    },
+}
+
+impl RegistryError {
+    /// What to do about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Unavailable { .. } => Disposition::Retry, // registries come back
+            Self::Settings(_) | Self::Incompatible { .. } | Self::Missing { .. } => {
+                Disposition::Escalate // the same question gets the same answer
+            }
+        }
+    }
+}
+
+/// Finds or registers our schema and returns its id.
+///
+/// # Errors
+/// [`RegistryError`]; a start-up error.
+pub async fn resolve(
+    settings: &RegistrySettings,
+    subject: &str,
+    schema: &str,
+    mode: Mode,
+    dice: &mut Dice,
+) -> Result<u32, RegistryError> {
+    let client = client(settings)?;
+    let clock = crate::clock::Clock::start();
+    let started = clock.mono();
+    let mut backoff = Backoff::new(Duration::from_secs(5));
+    loop {
+        let failure = match attempt(&client, subject, schema, mode).await {
+            Ok(id) => return Ok(id),
+            Err(Attempt::Final(error)) => return Err(error),
+            Err(Attempt::Passing(reason)) => reason,
+        };
+        if clock.mono().since(started) >= settings.patience {
+            return Err(RegistryError::Unavailable {
+                url: settings.urls.join(", "),
+                seconds: settings.patience.as_secs(),
+                reason: failure,
+            });
+        }
+        tracing::warn!(code = "registry_unavailable", reason = %failure, "the schema registry does not help yet");
+        tokio::time::sleep(backoff.next(dice).max(Duration::from_millis(200))).await;
+    }
+}
+
+/// The registered schema of a subject and its id, if there is one.
+///
+/// # Errors
+/// [`RegistryError::Unavailable`] when the registry does not answer.
+pub async fn registered(
+    settings: &RegistrySettings,
+    subject: &str,
+) -> Result<Option<(u32, String)>, RegistryError> {
+    let client = client(settings)?;
+    match latest(&client, subject).await {
+        Ok(found) => Ok(found),
+        Err(reason) => {
+            Err(RegistryError::Unavailable { url: settings.urls.join(", "), seconds: 0, reason })
+        }
+    }
+}
+
+enum Attempt {
+    Final(RegistryError),
+    Passing(String),
+}
+
+fn client(settings: &RegistrySettings) -> Result<SrSettings, RegistryError> {
+    let refuse = |reason: String| RegistryError::Settings(reason);
+    let mut urls = settings.urls.iter();
+    let first = urls.next().ok_or_else(|| refuse("schema_registry.url is empty".to_owned()))?;
+    let mut builder: SrSettingsBuilder = SrSettings::new_builder(first.clone());
+    urls.for_each(|url| drop(builder.add_url(url.clone())));
+    if let Some((user, password)) = &settings.credentials {
+        builder.set_basic_authorization(user, Some(password));
+    }
+    builder.set_timeout(settings.timeout);
+    let mut http = reqwest::Client::builder();
+    if let Some(pem) = &settings.ca_pem {
+        let authority = reqwest::Certificate::from_pem(pem).map_err(|e| refuse(e.to_string()))?;
+        http = http.add_root_certificate(authority);
+    }
+    builder.build_with(http).map_err(|error| refuse(error.to_string()))
+}
+
+async fn latest(client: &SrSettings, subject: &str) -> Result<Option<(u32, String)>, String> {
+    let strategy = SubjectNameStrategy::RecordNameStrategy(subject.to_owned());
+    match get_schema_by_subject(client, &strategy).await {
+        Ok(found) => Ok(Some((found.id, found.schema))),
+        Err(error) if is_missing(&error) => Ok(None),
+        Err(error) => Err(brief(&error)),
+    }
+}
+
+async fn attempt(
+    client: &SrSettings,
+    subject: &str,
+    schema: &str,
+    mode: Mode,
+) -> Result<u32, Attempt> {
+    let existing = latest(client, subject).await.map_err(Attempt::Passing)?;
+    if let Some((id, text)) = &existing
+        && same(text, schema)
+    {
+        return Ok(*id);
+    }
+    if mode == Mode::Require {
+        let subject = subject.to_owned();
+        return Err(Attempt::Final(match existing {
+            None => RegistryError::Missing { subject },
+            Some((_, text)) => {
+                RegistryError::Incompatible { subject, differences: differences(&text, schema) }
+            }
+        }));
+    }
+    let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+    match post_schema(client, subject.to_owned(), supplied).await {
+        Ok(registered) => Ok(registered.id),
+        Err(error) if is_incompatible(&error) => {
+            let old = existing.map(|(_, text)| text).unwrap_or_default();
+            let differences = differences(&old, schema);
+            Err(Attempt::Final(RegistryError::Incompatible { subject: subject.to_owned(), differences }))
+        }
+        Err(error) => Err(Attempt::Passing(brief(&error))),
+    }
+}
+
+fn brief(error: &SRCError) -> String {
+    let mut text = error.to_string();
+    // the library's errors may quote whole schemas
+    if let Some((at, _)) = text.char_indices().nth(300) {
+        text.truncate(at);
+    }
+    text
+}
+
+fn is_missing(error: &SRCError) -> bool {
+    let text = error.to_string();
+    text.contains("40401") || text.contains("40402") || text.contains("404")
+}
+
+fn is_incompatible(error: &SRCError) -> bool {
+    let text = error.to_string();
+    text.contains("409") || text.contains("42201") || text.contains("ncompatible")
+}
+
+/// Equal but for whitespace and the order of keys.
+fn same(a: &str, b: &str) -> bool {
+    let parse = |text: &str| serde_json::from_str::<serde_json::Value>(text).ok();
+    parse(a).is_some() && parse(a) == parse(b)
+}
+
+/// Field by field: what is only registered, what is only ours, what differs.
+#[must_use]
+pub fn differences(registered: &str, ours: &str) -> String {
+    let fields = |text: &str| -> std::collections::BTreeMap<String, String> {
+        let schema: serde_json::Value = serde_json::from_str(text).unwrap_or_default();
+        let fields = schema["fields"].as_array().cloned().unwrap_or_default();
+        let pair = |field: &serde_json::Value| {
+            let shape = serde_json::json!({"type": field["type"], "default": field.get("default")});
+            (field["name"].as_str().unwrap_or_default().to_owned(), shape.to_string())
+        };
+        fields.iter().map(pair).collect()
+    };
+    let (theirs, ours) = (fields(registered), fields(ours));
+    let mut lines = Vec::new();
+    for (name, shape) in &theirs {
+        match ours.get(name) {
+            None => lines.push(format!("  - {name}: {shape}")),
+            Some(mine) if mine != shape => {
+                lines.push(format!("  - {name}: {shape}\n  + {name}: {mine}"));
+            }
+            Some(_) => {}
+        }
+    }
+    let added = ours.iter().filter(|(name, _)| !theirs.contains_key(*name));
+    lines.extend(added.map(|(name, shape)| format!("  + {name}: {shape}")));
+    if lines.is_empty() {
+        lines.push("  (the fields are equal; name, namespace or documentation differ)".to_owned());
+    }
+    lines.join("\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_difference_names_the_field_and_both_shapes() {
+        let old = r#"{"fields":[{"name":"a","type":"int"},{"name":"b","type":"string"}]}"#;
+        let new = r#"{"fields":[{"name":"a","type":"long"},{"name":"c","type":"string"}]}"#;
+        let text = differences(old, new);
+        for part in ["- a: ", "+ a: ", "\"long\"", "- b: ", "+ c: "] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+}

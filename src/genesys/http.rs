@@ -1,0 +1,274 @@
+//! The calls over reqwest.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
+use reqwest::{Method, RequestBuilder};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use trunkline_protocol::backoff::Hint;
+
+use super::{Created, Listed, PlatformError, Subscribed, Token};
+use trunkline_protocol::subscriptions::Answered;
+
+/// Speaks to one platform. Cheap to clone.
+#[derive(Clone)]
+pub struct Http {
+    client: reqwest::Client,
+    login: String,
+    api: String,
+}
+
+/// The platform's own count of its window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Window {
+    /// Requests used.
+    pub count: u32,
+    /// Requests allowed.
+    pub allowed: u32,
+}
+
+/// A result, and what the headers say about the window.
+pub type Answer<T> = (Result<T, PlatformError>, Option<Window>);
+
+#[derive(Deserialize)]
+struct TokenBody {
+    access_token: SecretString,
+    expires_in: Option<u64>,
+}
+
+#[derive(Deserialize)]
+struct ChannelBody {
+    id: String,
+    #[serde(rename = "connectUri")]
+    uri: String,
+    expires: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Entities<T> {
+    #[serde(default = "Vec::new")]
+    entities: Vec<T>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct TopicBody {
+    id: String,
+    state: Option<String>,
+    rejection_reason: Option<String>,
+    #[serde(default)]
+    missing_permissions: Vec<String>,
+}
+
+#[derive(Deserialize)]
+struct IdBody {
+    id: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct PageBody {
+    #[serde(default)]
+    entities: Vec<IdBody>,
+    page_count: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct TokenInfo {
+    organization: Option<IdBody>,
+}
+
+#[derive(Default, Deserialize)]
+struct ErrorBody {
+    code: Option<String>,
+    error: Option<String>,
+    message: Option<String>,
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+impl Http {
+    /// Calls `login` and `api`, base URLs without a slash at the end.
+    ///
+    /// # Errors
+    /// Says what is wrong with the file of authorities; a start-up error.
+    pub fn new(
+        login: &str,
+        api: &str,
+        ca_file: Option<&Path>,
+        timeout: Duration,
+    ) -> Result<Self, String> {
+        let mut builder = reqwest::Client::builder()
+            .timeout(timeout)
+            .connect_timeout(timeout)
+            .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
+        if let Some(path) = ca_file {
+            let shown = path.display();
+            let pem = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+                .map_err(|error| format!("{shown} holds no PEM certificate: {error}"))?;
+            if certificates.is_empty() {
+                return Err(format!("{shown} holds no PEM certificate"));
+            }
+            for certificate in certificates {
+                builder = builder.add_root_certificate(certificate);
+            }
+        }
+        let client = builder.build().map_err(|error| error.to_string())?;
+        Ok(Self { client, login: login.to_owned(), api: api.to_owned() })
+    }
+
+    /// `POST /oauth/token`.
+    pub async fn token(&self, id: &str, secret: &SecretString) -> Answer<Token> {
+        let request = self
+            .client
+            .post(format!("{}/oauth/token", self.login))
+            .basic_auth(id, Some(secret.expose_secret()))
+            .form(&[("grant_type", "client_credentials")]);
+        let (body, window) = json::<TokenBody>(request).await;
+        let token = body.map(|(body, _)| Token {
+            text: body.access_token,
+            life: body.expires_in.map_or(DAY, Duration::from_secs),
+        });
+        (token, window)
+    }
+
+    /// `GET /api/v2/tokens/me`: the organisation's id.
+    pub async fn organization(&self, token: &SecretString) -> Answer<String> {
+        let request = self.api(Method::GET, "/api/v2/tokens/me", token);
+        let (body, window) = json::<TokenInfo>(request).await;
+        let org = body.and_then(|(body, _)| {
+            let org = body.organization.ok_or(PlatformError::Unreadable("no organization"))?;
+            Ok(org.id)
+        });
+        (org, window)
+    }
+
+    /// `GET …/channels?includechannels=oauthclient`: how many there are.
+    pub async fn count_channels(&self, token: &SecretString) -> Answer<u32> {
+        let path = "/api/v2/notifications/channels?includechannels=oauthclient";
+        let (body, window) =
+            json::<Entities<serde::de::IgnoredAny>>(self.api(Method::GET, path, token)).await;
+        (body.map(|(body, _)| u32::try_from(body.entities.len()).unwrap_or(u32::MAX)), window)
+    }
+
+    /// `POST …/channels`.
+    pub async fn create_channel(&self, token: &SecretString) -> Answer<Created> {
+        let request = self.api(Method::POST, "/api/v2/notifications/channels", token);
+        let (body, window) = json::<ChannelBody>(request).await;
+        let created = body.map(|(body, date)| {
+            let life = body.expires.as_deref().and_then(|expires| life(expires, date.as_deref()));
+            Created { id: body.id, uri: body.uri, life: life.unwrap_or(DAY) }
+        });
+        (created, window)
+    }
+
+    /// `PUT …/subscriptions?ignoreErrors=true`: the whole list.
+    pub async fn subscribe(
+        &self,
+        token: &SecretString,
+        channel: &str,
+        topics: &BTreeSet<String>,
+    ) -> Answer<Subscribed> {
+        let path = format!("/api/v2/notifications/channels/{channel}/subscriptions?ignoreErrors=true");
+        let list: Vec<serde_json::Value> =
+            topics.iter().map(|topic| serde_json::json!({"id": topic})).collect();
+        let request = self.api(Method::PUT, &path, token).json(&list);
+        let (body, window) = json::<Entities<TopicBody>>(request).await;
+        let answered = |entity: TopicBody| Answered {
+            permitted: entity.state.as_deref().is_none_or(|state| state == "Permitted"),
+            topic: entity.id,
+            reason: entity.rejection_reason,
+            missing_permissions: entity.missing_permissions,
+        };
+        (body.map(|(body, _)| body.entities.into_iter().map(answered).collect()), window)
+    }
+
+    /// `GET …/subscriptions`.
+    pub async fn subscriptions(&self, token: &SecretString, channel: &str) -> Answer<Listed> {
+        let path = format!("/api/v2/notifications/channels/{channel}/subscriptions");
+        let (body, window) = json::<Entities<IdBody>>(self.api(Method::GET, &path, token)).await;
+        (body.map(|(body, _)| body.entities.into_iter().map(|topic| topic.id).collect()), window)
+    }
+
+    /// One page of ids of a listing, e.g. `/api/v2/routing/queues`; and whether it is the last.
+    pub async fn page(&self, token: &SecretString, path: &str, page: u32) -> Answer<(Vec<String>, bool)> {
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let path = format!("{path}{separator}pageSize=100&pageNumber={page}");
+        let (body, window) = json::<PageBody>(self.api(Method::GET, &path, token)).await;
+        let ids = body.map(|(body, _)| {
+            let last = body.page_count.is_none_or(|count| page >= count) || body.entities.is_empty();
+            (body.entities.into_iter().map(|entity| entity.id).collect(), last)
+        });
+        (ids, window)
+    }
+
+    fn api(&self, method: Method, path: &str, token: &SecretString) -> RequestBuilder {
+        self.client.request(method, format!("{}{path}", self.api)).bearer_auth(token.expose_secret())
+    }
+}
+
+async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Answer<(T, Option<String>)> {
+    let response = match request.send().await {
+        Ok(response) => response,
+        Err(error) => return (Err(PlatformError::NoAnswer(word(&error))), None),
+    };
+    let (status, headers) = (response.status(), response.headers().clone());
+    let window = window(&headers);
+    let body = match response.bytes().await {
+        Ok(body) => body,
+        Err(error) => return (Err(PlatformError::NoAnswer(word(&error))), window),
+    };
+    if !status.is_success() {
+        let said: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+        let hint = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let missing = said.message.filter(|_| status == 403);
+        let code = said.code.or(said.error);
+        let status = status.as_u16();
+        return (Err(PlatformError::Status { status, code, missing, hint: Hint::parse(hint) }), window);
+    }
+    let date = headers.get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let body = serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("unexpected shape"));
+    (body.map(|body| (body, date)), window)
+}
+
+/// The kind of failure; the library's own text may hold a URL.
+fn word(error: &reqwest::Error) -> &'static str {
+    if error.is_timeout() {
+        "time-out"
+    } else if error.is_connect() {
+        "cannot connect"
+    } else {
+        "connection lost"
+    }
+}
+
+fn window(headers: &HeaderMap) -> Option<Window> {
+    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
+    Some(Window { count: number("inin-ratelimit-count")?, allowed: number("inin-ratelimit-allowed")? })
+}
+
+/// From the platform's date to the channel's end, both by the platform's clock.
+fn life(expires: &str, date: Option<&str>) -> Option<Duration> {
+    let expires: jiff::Timestamp = expires.parse().ok()?;
+    let now = jiff::fmt::rfc2822::parse(date?).ok()?.timestamp();
+    let ms = expires.as_millisecond() - now.as_millisecond();
+    Some(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_channels_life_is_measured_by_the_platforms_clock() {
+        let date = Some("Tue, 24 Nov 2026 11:02:52 GMT");
+        assert_eq!(life("2026-11-25T11:02:52.500Z", date), Some(Duration::from_millis(86_400_500)));
+        assert_eq!(life("2026-11-24T11:00:00Z", date), Some(Duration::ZERO));
+        assert_eq!(life("soon", date), None);
+    }
+}

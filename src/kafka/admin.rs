@@ -1,0 +1,184 @@
+//! Refuses a topic weaker than the guarantee.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::client::DefaultClientContext;
+
+use super::KafkaError;
+use super::settings::KafkaSettings;
+
+/// What to do with a topic that is weaker than promised.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Durability {
+    /// Refuse to start.
+    Required,
+    /// Start, and say so in every place an operator looks.
+    DegradedAllowed,
+}
+
+/// How topics are checked at start.
+#[derive(Clone, Debug)]
+pub struct TopicCheck {
+    /// Topics that must be there.
+    pub topics: Vec<String>,
+    /// See [`Durability`].
+    pub durability: Durability,
+    /// Create missing ones, with this many partitions.
+    pub create_partitions: Option<i32>,
+    /// How long brokers may take to answer.
+    pub patience: Duration,
+}
+
+/// What is weaker than promised, one line per topic; empty when all is well.
+pub type Weaknesses = Vec<String>;
+
+/// Checks the topics.
+///
+/// # Errors
+/// No broker answers, a topic is missing, or one is weaker than promised and that is not allowed.
+pub async fn check_topics(
+    settings: &KafkaSettings,
+    check: &TopicCheck,
+) -> Result<Weaknesses, KafkaError> {
+    let admin: AdminClient<DefaultClientContext> =
+        settings.client().create().map_err(KafkaError::Settings)?;
+    let mut weak = Vec::new();
+    for topic in &check.topics {
+        let replicas = match replicas(&admin, settings, check, topic)? {
+            Some(replicas) => replicas,
+            None => {
+                create(&admin, check, topic).await?;
+                replicas_after_creation(&admin, settings, check, topic).await?
+            }
+        };
+        let options = AdminOptions::new().request_timeout(Some(check.patience));
+        let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
+        let entries = described.ok().and_then(|mut all| all.pop()).and_then(Result::ok);
+        let config: Option<BTreeMap<String, String>> = entries.map(|resource| {
+            let pair = |entry: rdkafka::admin::ConfigEntry| Some((entry.name, entry.value?));
+            resource.entries.into_iter().filter_map(pair).collect()
+        });
+        let problems = weaknesses(replicas, config.as_ref());
+        if problems.is_empty() {
+            continue;
+        }
+        let problems = problems.join(", ");
+        if check.durability == Durability::Required {
+            return Err(KafkaError::Weak { topic: topic.clone(), problems });
+        }
+        weak.push(format!("{topic}: {problems}"));
+    }
+    Ok(weak)
+}
+
+/// Replicas of the topic's first partition; `None` when there is no such topic.
+fn replicas(
+    admin: &AdminClient<DefaultClientContext>,
+    settings: &KafkaSettings,
+    check: &TopicCheck,
+    topic: &str,
+) -> Result<Option<usize>, KafkaError> {
+    let metadata = admin.inner().fetch_metadata(Some(topic), check.patience).map_err(|source| {
+        KafkaError::Unreachable {
+            bootstrap: settings.bootstrap_servers.clone(),
+            seconds: check.patience.as_secs(),
+            source,
+        }
+    })?;
+    let found = metadata.topics().iter().find(|found| found.name() == topic);
+    Ok(found.and_then(|found| found.partitions().first()).map(|first| first.replicas().len()))
+}
+
+async fn create(
+    admin: &AdminClient<DefaultClientContext>,
+    check: &TopicCheck,
+    topic: &str,
+) -> Result<(), KafkaError> {
+    let Some(partitions) = check.create_partitions else {
+        return Err(KafkaError::NoTopic { topic: topic.to_owned() });
+    };
+    // -1 takes the cluster's own default
+    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+    let options = AdminOptions::new().operation_timeout(Some(check.patience));
+    let not_created = |reason| KafkaError::NotCreated { topic: topic.to_owned(), reason };
+    let results = admin.create_topics(&[new], &options).await;
+    match results.map_err(|error| not_created(error.to_string()))?.into_iter().next() {
+        Some(Err((_, rdkafka::types::RDKafkaErrorCode::TopicAlreadyExists))) => Ok(()),
+        Some(Err((_, code))) => Err(not_created(code.to_string())),
+        Some(Ok(_)) | None => Ok(()),
+    }
+}
+
+async fn replicas_after_creation(
+    admin: &AdminClient<DefaultClientContext>,
+    settings: &KafkaSettings,
+    check: &TopicCheck,
+    topic: &str,
+) -> Result<usize, KafkaError> {
+    for _ in 0..20 {
+        if let Some(replicas) = replicas(admin, settings, check, topic)? {
+            return Ok(replicas);
+        }
+        tokio::time::sleep(Duration::from_millis(250)).await;
+    }
+    Err(KafkaError::NoTopic { topic: topic.to_owned() })
+}
+
+/// What is weaker than promised: 3 replicas of which 2 must have a record before it counts as
+/// written, and no leader that lacks some.
+fn weaknesses(replicas: usize, config: Option<&BTreeMap<String, String>>) -> Vec<String> {
+    let mut problems = Vec::new();
+    if replicas < 3 {
+        problems.push(format!("replication factor is {replicas}, needed 3"));
+    }
+    let Some(config) = config else {
+        problems.push("its settings cannot be read".to_owned());
+        return problems;
+    };
+    let value = |key: &str| config.get(key).map_or("unknown", String::as_str);
+    let in_sync = value("min.insync.replicas");
+    if in_sync.parse::<u32>().unwrap_or(0) < 2 {
+        problems.push(format!("min.insync.replicas is {in_sync}, needed 2"));
+    }
+    if value("unclean.leader.election.enable") == "true" {
+        problems.push("unclean.leader.election.enable is true, needed false".to_owned());
+    }
+    if value("cleanup.policy").contains("compact") {
+        problems.push("cleanup.policy is compact, needed delete".to_owned());
+    }
+    problems
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn config(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+        pairs.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect()
+    }
+
+    #[test]
+    fn a_topic_as_promised_has_no_weakness() {
+        let good = config(&[
+            ("min.insync.replicas", "2"),
+            ("unclean.leader.election.enable", "false"),
+            ("cleanup.policy", "delete"),
+        ]);
+        assert!(weaknesses(3, Some(&good)).is_empty());
+    }
+
+    #[test]
+    fn every_weakness_is_named_with_what_is_needed() {
+        let bad = config(&[
+            ("min.insync.replicas", "1"),
+            ("unclean.leader.election.enable", "true"),
+            ("cleanup.policy", "compact,delete"),
+        ]);
+        let problems = weaknesses(1, Some(&bad));
+        assert_eq!(problems.len(), 4);
+        assert!(problems[0].contains("needed 3"));
+        assert_eq!(weaknesses(3, None).len(), 1, "what cannot be read is not taken on trust");
+    }
+}

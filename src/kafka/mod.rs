@@ -1,0 +1,89 @@
+//! The broker: enqueue and later learn the fate, read a topic, refuse a weak one.
+
+pub mod admin;
+pub mod producer;
+pub mod reader;
+pub mod settings;
+
+use trunkline_protocol::domain::Disposition;
+
+/// What is handed to a broker.
+#[derive(Clone, Copy, Debug)]
+pub struct Handover<'a> {
+    /// Topic.
+    pub topic: &'a str,
+    /// Key.
+    pub key: &'a [u8],
+    /// Value.
+    pub value: &'a [u8],
+    /// Headers.
+    pub headers: &'a [(&'static str, Vec<u8>)],
+    /// Comes back with the fate.
+    pub token: usize,
+}
+
+/// Why nothing can be handed over at all.
+#[derive(Debug, thiserror::Error)]
+pub enum KafkaError {
+    /// The client library refuses its settings.
+    #[error("the Kafka client refuses its settings")]
+    Settings(#[source] rdkafka::error::KafkaError),
+    /// No broker answers.
+    #[error("no broker of {bootstrap} answers within {seconds} s")]
+    Unreachable {
+        /// Where it was looked for.
+        bootstrap: String,
+        /// For how long.
+        seconds: u64,
+        /// What the client library says.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+    /// The topic does not exist.
+    #[error("topic {topic} does not exist; create it, or set kafka.create_topics to true")]
+    NoTopic {
+        /// The topic.
+        topic: String,
+    },
+    /// The topic could not be created.
+    #[error("topic {topic} cannot be created: {reason}")]
+    NotCreated {
+        /// The topic.
+        topic: String,
+        /// What the broker says.
+        reason: String,
+    },
+    /// The topic would lose what it acknowledged.
+    #[error(
+        "topic {topic} is weaker than promised: {problems}; repair it, or set kafka.durability to degraded_allowed"
+    )]
+    Weak {
+        /// The topic.
+        topic: String,
+        /// Every setting with its value and what is needed.
+        problems: String,
+    },
+    /// Reading a topic failed.
+    #[error("cannot read topic {topic}")]
+    Read {
+        /// The topic.
+        topic: String,
+        /// What the client library says.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
+}
+
+impl KafkaError {
+    /// What to do about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Settings(_) => Disposition::Escalate, // the same settings fail again
+            Self::Unreachable { .. } => Disposition::Retry, // brokers come back
+            Self::NoTopic { .. } | Self::NotCreated { .. } => Disposition::Escalate, // somebody must
+            Self::Weak { .. } => Disposition::Escalate, // a promise cannot be kept
+            Self::Read { .. } => Disposition::Retry,    // nothing was lost by it
+        }
+    }
+}

@@ -1,0 +1,148 @@
+//! The producer: a full queue is back-pressure, the callback only reports.
+
+use std::time::Duration;
+
+use rdkafka::client::ClientContext;
+use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode as Code};
+use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::producer::{
+    BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
+};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+use trunkline_protocol::producer::Fate;
+
+use super::settings::KafkaSettings;
+use super::{Handover, KafkaError};
+
+/// What became of the record with this token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Report {
+    /// As given at the hand-over.
+    pub token: usize,
+    /// Its fate.
+    pub fate: Fate,
+    /// It was refused for its size.
+    pub too_large: bool,
+}
+
+/// Whether a record was taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    /// Its fate will be reported.
+    Yes,
+    /// The queue is full: try again when something was reported.
+    Full,
+    /// It will never be taken.
+    Never {
+        /// Its fate.
+        fate: Fate,
+        /// It was refused for its size.
+        too_large: bool,
+    },
+}
+
+/// One producer of the client library. The number of reports under way is bounded by its queue.
+pub struct Producer {
+    inner: ThreadedProducer<Reporter>,
+}
+
+struct Reporter {
+    reports: UnboundedSender<Report>,
+}
+
+impl ClientContext for Reporter {
+    fn error(&self, error: RdError, reason: &str) {
+        tracing::warn!(code = "kafka_client_error", error = %error, reason, "kafka client");
+    }
+}
+
+impl ProducerContext for Reporter {
+    type DeliveryOpaque = usize;
+
+    fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
+        let (fate, too_large) = match result {
+            Ok(_) => (Fate::Delivered, false),
+            Err((error, _)) => {
+                (fate_of(error), error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge))
+            }
+        };
+        self.reports.send(Report { token, fate, too_large }).ok(); // a stage that is gone needs none
+    }
+}
+
+fn fate_of(error: &RdError) -> Fate {
+    match error.rdkafka_error_code() {
+        Some(Code::Fatal | Code::Inconsistent | Code::UnknownProducerId) => Fate::Fatal,
+        Some(Code::OutOfOrderSequenceNumber) => Fate::OutOfOrder,
+        Some(
+            Code::MessageSizeTooLarge
+            | Code::InvalidRecord
+            | Code::InvalidMessage
+            | Code::InvalidMessageSize
+            | Code::MessageBatchTooLarge
+            | Code::InvalidTimestamp
+            | Code::PolicyViolation,
+        ) => Fate::Refused,
+        Some(_) | None => Fate::Retriable,
+    }
+}
+
+impl Producer {
+    /// Makes a producer; it connects when it has something to send.
+    ///
+    /// # Errors
+    /// When the client library refuses the settings.
+    pub fn new(settings: &KafkaSettings) -> Result<(Self, UnboundedReceiver<Report>), KafkaError> {
+        let (reports, receiver) = unbounded_channel();
+        let inner = settings
+            .producer()
+            .create_with_context(Reporter { reports })
+            .map_err(KafkaError::Settings)?;
+        Ok((Self { inner }, receiver))
+    }
+
+    /// Hands a record over; never waits.
+    pub fn enqueue(&self, handover: Handover<'_>) -> Taken {
+        let mut headers = OwnedHeaders::new_with_capacity(handover.headers.len());
+        for (key, value) in handover.headers {
+            headers = headers.insert(Header { key, value: Some(value) });
+        }
+        let record = BaseRecord::with_opaque_to(handover.topic, handover.token)
+            .key(handover.key)
+            .payload(handover.value)
+            .headers(headers);
+        match self.inner.send(record) {
+            Ok(()) => Taken::Yes,
+            Err((error, _)) if error.rdkafka_error_code() == Some(Code::QueueFull) => Taken::Full,
+            Err((error, _)) => Taken::Never {
+                fate: fate_of(&error),
+                too_large: error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge),
+            },
+        }
+    }
+
+    /// Whether any broker answers a metadata request; waits for up to a second.
+    #[must_use]
+    pub fn is_reachable(&self) -> bool {
+        self.inner.client().fetch_metadata(None, Duration::from_secs(1)).is_ok()
+    }
+
+    /// Whether the client library declared itself past help.
+    #[must_use]
+    pub fn is_fatal(&self) -> bool {
+        self.inner.client().fatal_error().is_some()
+    }
+
+    /// Forgets what it holds; the owner sends it again elsewhere.
+    pub fn purge(&self) {
+        self.inner.purge(PurgeConfig::default().queue().inflight());
+    }
+}
+
+/// Topic, key and the like of a message; kept here so that one file knows the library's types.
+pub(crate) fn headers_of(message: &impl rdkafka::Message) -> Vec<(String, Vec<u8>)> {
+    use rdkafka::message::Headers as _;
+    let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
+    headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
+}
+

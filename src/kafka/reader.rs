@@ -1,0 +1,89 @@
+//! Reads a whole topic up to where it ends now.
+
+use std::time::Duration;
+
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
+use rdkafka::message::Message as _;
+use rdkafka::{Offset, TopicPartitionList};
+
+use super::producer::headers_of;
+use super::settings::KafkaSettings;
+use super::KafkaError;
+
+/// A record as read back.
+#[derive(Clone, Debug)]
+pub struct ReadBack {
+    /// Partition.
+    pub partition: i32,
+    /// Offset.
+    pub offset: i64,
+    /// Key.
+    pub key: Option<Vec<u8>>,
+    /// Value.
+    pub value: Vec<u8>,
+    /// Headers.
+    pub headers: Vec<(String, Vec<u8>)>,
+    /// Milliseconds since 1970.
+    pub timestamp_ms: i64,
+}
+
+/// A topic as read back.
+#[derive(Clone, Debug, Default)]
+pub struct ReadTopic {
+    /// Records, by partition and offset.
+    pub records: Vec<ReadBack>,
+    /// Partitions it has.
+    pub partitions: usize,
+    /// Records that retention took away before they could be read.
+    pub missing_at_start: i64,
+}
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Reads every partition from its beginning to its end of now. Blocks.
+///
+/// # Errors
+/// When a broker does not answer.
+pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, KafkaError> {
+    let failed = |source| KafkaError::Read { topic: topic.to_owned(), source };
+    let mut config = settings.client();
+    config.set("group.id", "trunkline-reader").set("enable.auto.commit", "false");
+    config.set("enable.partition.eof", "false");
+    let consumer: BaseConsumer = config.create().map_err(KafkaError::Settings)?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
+    let partitions: Vec<i32> = metadata
+        .topics()
+        .iter()
+        .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
+        .collect();
+    let mut read = ReadTopic { partitions: partitions.len(), ..ReadTopic::default() };
+    let mut wanted = TopicPartitionList::new();
+    let mut ends = std::collections::BTreeMap::new();
+    for partition in partitions {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
+        read.missing_at_start += low;
+        if high > low {
+            wanted.add_partition_offset(topic, partition, Offset::Offset(low)).map_err(failed)?;
+            ends.insert(partition, high);
+        }
+    }
+    consumer.assign(&wanted).map_err(failed)?;
+    while !ends.is_empty() {
+        let Some(message) = consumer.poll(PATIENCE) else { break };
+        let message = message.map_err(failed)?;
+        let (partition, offset) = (message.partition(), message.offset());
+        read.records.push(ReadBack {
+            partition,
+            offset,
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().unwrap_or_default().to_vec(),
+            headers: headers_of(&message),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        });
+        if ends.get(&partition).is_some_and(|end| offset + 1 >= *end) {
+            ends.remove(&partition);
+        }
+    }
+    read.records.sort_by_key(|record| (record.partition, record.offset));
+    Ok(read)
+}

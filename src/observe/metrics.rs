@@ -1,0 +1,400 @@
+//! One struct per stage with methods that say what happened, on a registry that is handed in.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use prometheus::core::Collector;
+use prometheus::{
+    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts,
+    Registry, TextEncoder,
+};
+use trunkline_protocol::domain::{EndReason, Leg, RejectReason, TopicClass, Wall};
+use trunkline_protocol::gate::Endpoint;
+use trunkline_protocol::producer::RebuildCause;
+
+use super::flow::Flow;
+use super::names::{self, Metric};
+
+/// Everything that is counted.
+#[derive(Clone)]
+pub struct Metrics {
+    registry: Registry,
+    flow: Flow,
+    ready: GaugeVec,
+    /// Of sockets.
+    pub session: SessionMetrics,
+    /// Of channels, tokens and requests.
+    pub control: ControlMetrics,
+    /// Of duplicates and splices.
+    pub sequence: SequenceMetrics,
+    /// Of the broker.
+    pub publish: PublishMetrics,
+}
+
+impl Metrics {
+    /// Registers everything at 0.
+    #[must_use]
+    pub fn new(flow: Flow) -> Self {
+        let registry = Registry::new();
+        let make = Make(&registry);
+        make.gauges(names::BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
+        Self {
+            ready: make.gauges(names::READY),
+            session: SessionMetrics::new(&make),
+            control: ControlMetrics::new(&make),
+            sequence: SequenceMetrics::new(&make),
+            publish: PublishMetrics::new(&make),
+            registry,
+            flow,
+        }
+    }
+
+    /// A check of readiness passed or failed.
+    pub fn ready(&self, check: &str, ok: bool) {
+        self.ready.with_label_values(&[check]).set(f64::from(u8::from(ok)));
+    }
+
+    /// Everything as text; the flow counters belong to one instant.
+    #[must_use]
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        // writing to memory fails only for a metric family without metrics, which is none of ours
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).ok();
+        let mut text = String::from_utf8(text).unwrap_or_default();
+        self.render_flow(&mut text);
+        text
+    }
+
+    fn render_flow(&self, text: &mut String) {
+        let seen = self.flow.snapshot();
+        let mut family = |metric: Metric, values: &[(&str, u64)]| {
+            let kind = if metric.kind == names::Kind::Gauge { "gauge" } else { "counter" };
+            let name = metric.name;
+            write!(text, "# HELP {name} {}\n# TYPE {name} {kind}\n", metric.help).ok();
+            for (value, count) in values {
+                match metric.labels.first() {
+                    Some(label) => writeln!(text, "{name}{{{label}=\"{value}\"}} {count}").ok(),
+                    None => writeln!(text, "{name} {count}").ok(),
+                };
+            }
+        };
+        let class = |counts: [u64; 5]| {
+            TopicClass::ALL.map(|class| (class.as_str(), counts[class.index()]))
+        };
+        family(names::EVENTS_RECEIVED, &class(seen.received));
+        family(names::EVENTS_PUBLISHED, &class(seen.published));
+        family(names::EVENTS_DEDUPLICATED, &[("", seen.deduplicated)]);
+        let reasons: Vec<(&str, u64)> =
+            RejectReason::ALL.iter().map(|r| (r.as_str(), seen.quarantined[*r as usize])).collect();
+        family(names::EVENTS_QUARANTINED, &reasons);
+        family(names::EVENTS_IN_FLIGHT, &[("", seen.in_flight)]);
+    }
+
+    /// The counters of events, for reports.
+    #[must_use]
+    pub fn flow(&self) -> &Flow {
+        &self.flow
+    }
+}
+
+struct Make<'a>(&'a Registry);
+
+impl Make<'_> {
+    fn register<T: Collector + Clone + 'static>(&self, collector: T) -> T {
+        self.0.register(Box::new(collector.clone())).expect("each name is registered once");
+        collector
+    }
+
+    fn opts(metric: Metric) -> Opts {
+        Opts::new(metric.name, metric.help)
+    }
+
+    fn counter(&self, metric: Metric) -> IntCounter {
+        self.register(IntCounter::with_opts(Self::opts(metric)).expect("names are legal"))
+    }
+
+    fn counters(&self, metric: Metric) -> IntCounterVec {
+        let made = IntCounterVec::new(Self::opts(metric), metric.labels);
+        self.register(made.expect("names are legal"))
+    }
+
+    fn gauge(&self, metric: Metric) -> Gauge {
+        self.register(Gauge::with_opts(Self::opts(metric)).expect("names are legal"))
+    }
+
+    fn gauges(&self, metric: Metric) -> GaugeVec {
+        let made = GaugeVec::new(Self::opts(metric), metric.labels);
+        self.register(made.expect("names are legal"))
+    }
+
+    fn histogram(&self, metric: Metric) -> Histogram {
+        let opts = HistogramOpts::new(metric.name, metric.help).buckets(names::SECONDS.to_vec());
+        self.register(Histogram::with_opts(opts).expect("names are legal"))
+    }
+}
+
+fn seconds(wall: Wall) -> f64 {
+    wall.0 as f64 / 1000.0
+}
+
+fn place(leg: Leg) -> [String; 2] {
+    [leg.shard.to_string(), leg.ordinal.to_string()]
+}
+
+/// Of sockets.
+#[derive(Clone)]
+pub struct SessionMetrics {
+    last_frame: GaugeVec,
+    last_pong: GaugeVec,
+    rtt: Histogram,
+}
+
+impl SessionMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        Self {
+            last_frame: make.gauges(names::WS_LAST_FRAME),
+            last_pong: make.gauges(names::WS_LAST_PONG),
+            rtt: make.histogram(names::WS_PING_RTT),
+        }
+    }
+
+    /// The gauge of a leg's last event: looked up once per socket, set for every event.
+    #[must_use]
+    pub fn last_frame(&self, leg: Leg) -> LastFrame {
+        LastFrame(self.last_frame.with_label_values(&place(leg)))
+    }
+
+    /// A pong arrived.
+    pub fn pong(&self, leg: Leg, rtt: Duration, at: Wall) {
+        self.last_pong.with_label_values(&place(leg)).set(seconds(at));
+        self.rtt.observe(rtt.as_secs_f64());
+    }
+}
+
+/// When a leg last heard an event.
+pub struct LastFrame(Gauge);
+
+impl LastFrame {
+    /// An event was heard.
+    pub fn heard(&self, at: Wall) {
+        self.0.set(seconds(at));
+    }
+}
+
+/// Of channels, tokens and requests.
+#[derive(Clone)]
+pub struct ControlMetrics {
+    connects: IntCounter,
+    disconnects: IntCounterVec,
+    refused: IntCounterVec,
+    reconnect: Histogram,
+    epoch_start: GaugeVec,
+    live: GaugeVec,
+    subscriptions: GaugeVec,
+    requests: IntCounterVec,
+    rate_limited: IntCounterVec,
+    budget: GaugeVec,
+    renewals: IntCounterVec,
+    expiry: GaugeVec,
+}
+
+impl ControlMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        let made = Self {
+            connects: make.counter(names::WS_CONNECTS),
+            disconnects: make.counters(names::WS_DISCONNECTS),
+            refused: make.counters(names::WS_REFUSED),
+            reconnect: make.histogram(names::WS_RECONNECT),
+            epoch_start: make.gauges(names::EPOCH_START),
+            live: make.gauges(names::SHARD_LIVE),
+            subscriptions: make.gauges(names::SUBSCRIPTIONS),
+            requests: make.counters(names::API_REQUESTS),
+            rate_limited: make.counters(names::API_RATE_LIMITED),
+            budget: make.gauges(names::API_BUDGET),
+            renewals: make.counters(names::OAUTH_RENEWALS),
+            expiry: make.gauges(names::OAUTH_EXPIRY),
+        };
+        EndReason::ALL.iter().for_each(|r| drop(made.disconnects.with_label_values(&[r.as_str()])));
+        Endpoint::ALL.iter().for_each(|e| drop(made.rate_limited.with_label_values(&[e.as_str()])));
+        ["none", "401", "403", "404", "429", "5xx", "other"]
+            .iter()
+            .for_each(|status| drop(made.refused.with_label_values(&[*status])));
+        ["ok", "failed"].iter().for_each(|o| drop(made.renewals.with_label_values(&[*o])));
+        ["wanted", "permitted", "refused"]
+            .iter()
+            .for_each(|state| drop(made.subscriptions.with_label_values(&[*state])));
+        made
+    }
+
+    /// A socket opened.
+    pub fn connected(&self) {
+        self.connects.inc();
+    }
+
+    /// A socket ended.
+    pub fn ended(&self, reason: EndReason) {
+        self.disconnects.with_label_values(&[reason.as_str()]).inc();
+    }
+
+    /// A dial ended without a socket.
+    pub fn refused(&self, status: Option<u16>) {
+        let label = match status {
+            None => "none",
+            Some(401) => "401",
+            Some(403) => "403",
+            Some(404) => "404",
+            Some(429) => "429",
+            Some(500..=599) => "5xx",
+            Some(_) => "other",
+        };
+        self.refused.with_label_values(&[label]).inc();
+    }
+
+    /// A leg is live again so long after its socket ended.
+    pub fn reconnected_after(&self, gap: Duration) {
+        self.reconnect.observe(gap.as_secs_f64());
+    }
+
+    /// A leg's coverage began, or is none.
+    pub fn epoch(&self, leg: Leg, since: Option<Wall>) {
+        self.epoch_start.with_label_values(&place(leg)).set(since.map_or(0.0, seconds));
+    }
+
+    /// So many channels of a shard are live.
+    pub fn live_channels(&self, shard: u16, count: usize) {
+        self.live.with_label_values(&[&shard.to_string()]).set(count as f64);
+    }
+
+    /// Topics by state.
+    pub fn subscriptions(&self, wanted: usize, refused: usize) {
+        let set = |state: &str, n: usize| self.subscriptions.with_label_values(&[state]).set(n as f64);
+        set("wanted", wanted);
+        set("refused", refused);
+        set("permitted", wanted.saturating_sub(refused));
+    }
+
+    /// A request was answered; `code` is the status or a word for there being none.
+    pub fn api_request(&self, endpoint: Endpoint, code: &str) {
+        self.requests.with_label_values(&[endpoint.as_str(), code]).inc();
+        if code == "429" {
+            self.rate_limited.with_label_values(&[endpoint.as_str()]).inc();
+        }
+    }
+
+    /// 429 answers so far.
+    #[must_use]
+    pub fn rate_limited(&self) -> u64 {
+        Endpoint::ALL.iter().map(|e| self.rate_limited.with_label_values(&[e.as_str()]).get()).sum()
+    }
+
+    /// So many requests could be sent at once.
+    pub fn budget_remaining(&self, client: usize, remaining: f64) {
+        self.budget.with_label_values(&[&client.to_string()]).set(remaining);
+    }
+
+    /// A token was asked for.
+    pub fn token_renewed(&self, ok: bool) {
+        self.renewals.with_label_values(&[if ok { "ok" } else { "failed" }]).inc();
+    }
+
+    /// Tokens granted so far.
+    #[must_use]
+    pub fn tokens_granted(&self) -> u64 {
+        self.renewals.with_label_values(&["ok"]).get()
+    }
+
+    /// When a client's token ends.
+    pub fn token_expires(&self, client: usize, at: Wall) {
+        self.expiry.with_label_values(&[&client.to_string()]).set(seconds(at));
+    }
+}
+
+/// Of duplicates and splices.
+#[derive(Clone)]
+pub struct SequenceMetrics {
+    window: Gauge,
+    evicted: IntCounter,
+    held: Gauge,
+}
+
+impl SequenceMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        Self {
+            window: make.gauge(names::DEDUPE_WINDOW),
+            evicted: make.counter(names::DEDUPE_EVICTED),
+            held: make.gauge(names::SPLICE_HELD),
+        }
+    }
+
+    /// So many ids are remembered.
+    pub fn window_events(&self, count: usize) {
+        self.window.set(count as f64);
+    }
+
+    /// A generation was forgotten before its time.
+    pub fn evicted_generation(&self) {
+        self.evicted.inc();
+    }
+
+    /// So many events wait for the splice.
+    pub fn held(&self, count: usize) {
+        self.held.set(count as f64);
+    }
+}
+
+/// Of the broker.
+#[derive(Clone)]
+pub struct PublishMetrics {
+    latency: Histogram,
+    lag: Histogram,
+    errors: IntCounterVec,
+    rebuilds: IntCounterVec,
+    oldest: Gauge,
+    degraded: Gauge,
+}
+
+impl PublishMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        let made = Self {
+            latency: make.histogram(names::PUBLISH_LATENCY),
+            lag: make.histogram(names::EVENT_LAG),
+            errors: make.counters(names::PRODUCE_ERRORS),
+            rebuilds: make.counters(names::PRODUCER_REBUILDS),
+            oldest: make.gauge(names::OLDEST_UNACKED),
+            degraded: make.gauge(names::DURABILITY_DEGRADED),
+        };
+        ["retriable", "refused", "fatal"]
+            .iter()
+            .for_each(|class| drop(made.errors.with_label_values(&[*class])));
+        RebuildCause::ALL.iter().for_each(|c| drop(made.rebuilds.with_label_values(&[c.as_str()])));
+        made
+    }
+
+    /// A record was acknowledged.
+    pub fn acked(&self, latency: Duration, lag: Option<Duration>) {
+        self.latency.observe(latency.as_secs_f64());
+        if let Some(lag) = lag {
+            self.lag.observe(lag.as_secs_f64());
+        }
+    }
+
+    /// A delivery failed.
+    pub fn produce_error(&self, class: &'static str) {
+        self.errors.with_label_values(&[class]).inc();
+    }
+
+    /// A producer was replaced.
+    pub fn rebuilt(&self, cause: &'static str) {
+        self.rebuilds.with_label_values(&[cause]).inc();
+    }
+
+    /// When the oldest un-acked event was heard.
+    pub fn oldest_unacked(&self, at: Option<Wall>) {
+        self.oldest.set(at.map_or(0.0, seconds));
+    }
+
+    /// Whether a topic is weaker than promised.
+    pub fn durability_degraded(&self, degraded: bool) {
+        self.degraded.set(f64::from(u8::from(degraded)));
+    }
+}

@@ -1,0 +1,77 @@
+//! Every metric: name, kind, help, labels. Nothing else may spell one; `docs/metrics.md` lists the
+//! same, and a test compares both.
+
+/// What a metric is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only grows.
+    Counter,
+    /// Goes up and down.
+    Gauge,
+    /// Distribution over the buckets of [`SECONDS`].
+    Histogram,
+}
+
+/// One metric.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    /// Full name.
+    pub name: &'static str,
+    /// What it is.
+    pub kind: Kind,
+    /// One sentence.
+    pub help: &'static str,
+    /// Labels, in order.
+    pub labels: &'static [&'static str],
+}
+
+/// Buckets of every histogram, in seconds.
+pub const SECONDS: [f64; 14] =
+    [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0, 60.0];
+
+macro_rules! metrics {
+    ($($constant:ident = $kind:ident $name:literal [$($label:literal),*] $help:literal;)*) => {
+        $(
+            #[doc = $help]
+            pub const $constant: Metric = Metric {
+                name: $name, kind: Kind::$kind, help: $help, labels: &[$($label),*],
+            };
+        )*
+        /// All of them, in the order of the document.
+        pub const ALL: &[Metric] = &[$($constant),*];
+    };
+}
+
+metrics! {
+    EVENTS_RECEIVED = Counter "trunkline_events_received_total" ["class"] "Events heard on a socket, unreadable ones included.";
+    EVENTS_PUBLISHED = Counter "trunkline_events_published_total" ["class"] "Event records that Kafka acknowledged.";
+    EVENTS_DEDUPLICATED = Counter "trunkline_events_deduplicated_total" [] "Copies of events that were kept once already.";
+    EVENTS_QUARANTINED = Counter "trunkline_events_quarantined_total" ["reason"] "Messages acknowledged on the quarantine topic.";
+    EVENTS_IN_FLIGHT = Gauge "trunkline_events_in_flight" [] "Events between socket and acknowledgement.";
+    WS_CONNECTS = Counter "trunkline_ws_connects_total" [] "Sockets opened.";
+    WS_DISCONNECTS = Counter "trunkline_ws_disconnects_total" ["reason"] "Sockets ended, by reason.";
+    WS_REFUSED = Counter "trunkline_ws_refused_total" ["status"] "Dials that ended without a socket, by HTTP status class.";
+    WS_LAST_FRAME = Gauge "trunkline_ws_last_frame_timestamp_seconds" ["shard", "leg"] "When the last event was heard, seconds since 1970.";
+    WS_LAST_PONG = Gauge "trunkline_ws_last_pong_timestamp_seconds" ["shard", "leg"] "When the last pong was heard, seconds since 1970.";
+    WS_PING_RTT = Histogram "trunkline_ws_ping_rtt_seconds" [] "From ping to pong.";
+    WS_RECONNECT = Histogram "trunkline_ws_reconnect_duration_seconds" [] "From the end of a leg's socket to the proof of life of the next.";
+    EPOCH_START = Gauge "trunkline_epoch_start_timestamp_seconds" ["shard", "leg"] "When the leg's coverage began, seconds since 1970; 0 while it has none.";
+    SHARD_LIVE = Gauge "trunkline_shard_live_channels" ["shard"] "Channels of the shard that are live.";
+    SUBSCRIPTIONS = Gauge "trunkline_subscriptions" ["state"] "Topics wanted, permitted and refused.";
+    API_REQUESTS = Counter "trunkline_api_requests_total" ["endpoint", "code"] "Requests to the platform, by endpoint and answer.";
+    API_RATE_LIMITED = Counter "trunkline_api_rate_limited_total" ["endpoint"] "429 answers.";
+    API_BUDGET = Gauge "trunkline_api_budget_remaining" ["client"] "Requests that could be sent at once.";
+    OAUTH_RENEWALS = Counter "trunkline_oauth_renewals_total" ["outcome"] "Requests for a token.";
+    OAUTH_EXPIRY = Gauge "trunkline_oauth_token_expiry_timestamp_seconds" ["client"] "When the token ends, seconds since 1970.";
+    DEDUPE_WINDOW = Gauge "trunkline_dedupe_window_events" [] "Ids remembered.";
+    DEDUPE_EVICTED = Counter "trunkline_dedupe_evicted_generations_total" [] "Generations of ids forgotten before their time.";
+    SPLICE_HELD = Gauge "trunkline_splice_held_events" [] "Events of joining channels that wait for the splice.";
+    PUBLISH_LATENCY = Histogram "trunkline_publish_latency_seconds" [] "From the last byte read to the acknowledgement.";
+    EVENT_LAG = Histogram "trunkline_event_lag_seconds" [] "From the event's own time to the acknowledgement.";
+    PRODUCE_ERRORS = Counter "trunkline_kafka_produce_errors_total" ["class"] "Failed deliveries; every one is sent again or quarantined.";
+    PRODUCER_REBUILDS = Counter "trunkline_kafka_producer_rebuilds_total" ["cause"] "Producers replaced.";
+    OLDEST_UNACKED = Gauge "trunkline_kafka_oldest_unacked_timestamp_seconds" [] "When the oldest un-acked event was heard, seconds since 1970; 0 when none waits.";
+    DURABILITY_DEGRADED = Gauge "trunkline_durability_degraded" [] "1 while a topic is weaker than promised.";
+    BUILD_INFO = Gauge "trunkline_build_info" ["version"] "Always 1.";
+    READY = Gauge "trunkline_ready" ["check"] "1 while the check passes.";
+}

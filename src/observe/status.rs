@@ -1,0 +1,167 @@
+//! What the status page, readiness and the demo show: posted by whoever knows, read by whoever asks.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use serde::Serialize;
+use trunkline_protocol::domain::{EndReason, EpochId, Leg, Wall};
+use trunkline_protocol::subscriptions::Refused;
+
+use super::metrics::Metrics;
+
+/// The board everybody posts on. Cheap to clone.
+#[derive(Clone)]
+pub struct StatusBoard {
+    shared: Arc<Mutex<Status>>,
+    metrics: Metrics,
+}
+
+/// The state of the service.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Status {
+    /// Mode: `channels`, `direct` or `demo`.
+    pub mode: &'static str,
+    /// One line per leg.
+    pub channels: Vec<ChannelStatus>,
+    /// Ends of sockets so far, by reason.
+    pub reconnects: BTreeMap<&'static str, u64>,
+    /// The newest of them, newest last.
+    pub timeline: VecDeque<Reconnect>,
+    /// Topics wanted.
+    pub topics_wanted: usize,
+    /// Topics that are not covered.
+    pub topics_refused: Vec<Refused>,
+    /// Checks of readiness.
+    pub checks: BTreeMap<&'static str, Check>,
+    /// Topics of Kafka that are weaker than promised.
+    pub durability: Vec<String>,
+}
+
+/// One hot channel.
+#[derive(Clone, Debug, Serialize)]
+pub struct ChannelStatus {
+    /// Shard.
+    pub shard: u16,
+    /// Ordinal within the shard.
+    pub leg: u8,
+    /// `waiting`, `count`, `create`, `subscribe`, `verify`, `connect`, `joining`, `live`, …
+    pub state: &'static str,
+    /// The coverage in force.
+    pub epoch: Option<EpochId>,
+    /// Since when, milliseconds since 1970.
+    pub since_ms: i64,
+    /// Sockets that ended.
+    pub ends: u64,
+    /// Why the last one did.
+    pub last_end: Option<EndReason>,
+}
+
+/// The end of one socket.
+#[derive(Clone, Debug, Serialize)]
+pub struct Reconnect {
+    /// Milliseconds since 1970.
+    pub at_ms: i64,
+    /// Shard.
+    pub shard: u16,
+    /// Ordinal within the shard.
+    pub leg: u8,
+    /// Why.
+    pub reason: EndReason,
+}
+
+/// One check of readiness.
+#[derive(Clone, Debug, Serialize)]
+pub struct Check {
+    /// Whether it passes.
+    pub ok: bool,
+    /// What it says.
+    pub detail: String,
+}
+
+/// Ends of sockets the timeline remembers.
+const TIMELINE: usize = 200;
+
+impl StatusBoard {
+    /// An empty board.
+    #[must_use]
+    pub fn new(mode: &'static str, metrics: Metrics) -> Self {
+        let mut status = Status { mode, ..Status::default() };
+        status.reconnects = EndReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
+        Self { shared: Arc::new(Mutex::new(status)), metrics }
+    }
+
+    /// A leg changed its state.
+    pub fn channel(&self, leg: Leg, state: &'static str, epoch: Option<EpochId>, at: Wall) {
+        let mut status = self.lock();
+        let line = line(&mut status, leg);
+        if line.state != state || line.epoch != epoch {
+            (line.state, line.epoch, line.since_ms) = (state, epoch, at.0);
+        }
+    }
+
+    /// A socket ended.
+    pub fn ended(&self, leg: Leg, reason: EndReason, at: Wall) {
+        let mut status = self.lock();
+        let line = line(&mut status, leg);
+        line.ends += 1;
+        line.last_end = Some(reason);
+        *status.reconnects.entry(reason.as_str()).or_default() += 1;
+        if status.timeline.len() == TIMELINE {
+            status.timeline.pop_front();
+        }
+        let (shard, leg) = (leg.shard, leg.ordinal);
+        status.timeline.push_back(Reconnect { at_ms: at.0, shard, leg, reason });
+    }
+
+    /// Topics wanted, and those that are not covered.
+    pub fn topics(&self, wanted: usize, refused: Vec<Refused>) {
+        let mut status = self.lock();
+        (status.topics_wanted, status.topics_refused) = (wanted, refused);
+    }
+
+    /// Topics of Kafka that are weaker than promised.
+    pub fn durability(&self, weak: Vec<String>) {
+        self.lock().durability = weak;
+    }
+
+    /// A check of readiness passed or failed.
+    pub fn check(&self, name: &'static str, ok: bool, detail: impl Into<String>) {
+        self.metrics.ready(name, ok);
+        self.lock().checks.insert(name, Check { ok, detail: detail.into() });
+    }
+
+    /// Whether every check passes, and there is one.
+    #[must_use]
+    pub fn is_ready(&self) -> bool {
+        let status = self.lock();
+        !status.checks.is_empty() && status.checks.values().all(|check| check.ok)
+    }
+
+    /// The whole board.
+    #[must_use]
+    pub fn snapshot(&self) -> Status {
+        self.lock().clone()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Status> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn line(status: &mut Status, leg: Leg) -> &mut ChannelStatus {
+    let (shard, ordinal) = (leg.shard, leg.ordinal);
+    let at = status.channels.partition_point(|line| (line.shard, line.leg) < (shard, ordinal));
+    if status.channels.get(at).is_none_or(|line| (line.shard, line.leg) != (shard, ordinal)) {
+        let new = ChannelStatus {
+            shard,
+            leg: ordinal,
+            state: "waiting",
+            epoch: None,
+            since_ms: 0,
+            ends: 0,
+            last_end: None,
+        };
+        status.channels.insert(at, new);
+    }
+    &mut status.channels[at]
+}

@@ -1,0 +1,40 @@
+//! Which key, which headers.
+
+use trunkline_protocol::domain::Event;
+use trunkline_protocol::domain::facts::Facts;
+
+/// Chooses key and headers of event records.
+#[derive(Clone, Debug)]
+pub struct Router {
+    source: String,
+}
+
+impl Router {
+    /// Records of this organisation.
+    #[must_use]
+    pub fn new(org_id: &str) -> Self {
+        Self { source: format!("/genesys/{org_id}") }
+    }
+
+    /// The conversation, so that its events stay in order; the topic where there is none.
+    #[must_use]
+    pub fn key(&self, event: &Event, facts: &Facts<'_>) -> Vec<u8> {
+        let key = facts.conversation_id.as_deref().unwrap_or_else(|| event.topic());
+        key.as_bytes().to_vec()
+    }
+
+    /// `CloudEvents` attributes in binary mode, and ours.
+    #[must_use]
+    pub fn headers(&self, event: &Event, facts: &Facts<'_>) -> Vec<(&'static str, Vec<u8>)> {
+        let id = event.id.to_hex().as_str().as_bytes().to_vec();
+        vec![
+            ("ce_specversion", b"1.0".to_vec()),
+            ("ce_id", id.clone()),
+            ("ce_source", self.source.clone().into_bytes()),
+            ("ce_type", [b"genesys.", facts.event_type.as_bytes()].concat()),
+            ("content-type", b"application/avro".to_vec()),
+            ("event_id", id),
+            ("trunkline-origin", event.origin.as_str().as_bytes().to_vec()),
+        ]
+    }
+}

@@ -1,0 +1,178 @@
+//! 3 KEEP ONCE: duplicates and splice.
+
+use tokio::sync::mpsc::{Receiver, Sender};
+use trunkline_protocol::dedupe::{Dedupe, Verdict, Window};
+use trunkline_protocol::domain::{EndReason, EpochId, Event, EventId, Leg, Quarantined};
+use trunkline_protocol::splice::Splice;
+
+use crate::clock::Clock;
+use crate::observe::flow::InFlight;
+use crate::observe::metrics::SequenceMetrics;
+
+/// What was understood, in the order of each socket.
+#[derive(Debug)]
+pub enum Understood {
+    /// A socket opened.
+    Opened {
+        /// Its coverage.
+        epoch: EpochId,
+        /// Where.
+        leg: Leg,
+        /// Its events wait for the splice.
+        joining: bool,
+    },
+    /// An event.
+    Event(Event, InFlight),
+    /// A message that is none.
+    Rejected(Quarantined, InFlight),
+    /// A socket ended.
+    Ended {
+        /// Its coverage.
+        epoch: EpochId,
+        /// Where.
+        leg: Leg,
+        /// Why.
+        reason: EndReason,
+    },
+}
+
+/// What is kept: every event once.
+#[derive(Debug)]
+pub enum Kept {
+    /// An event nobody else carries.
+    Event(Event, InFlight),
+    /// A message that is none, once.
+    Rejected(Quarantined, InFlight),
+}
+
+/// Drives dedupe and splice.
+pub struct Stage {
+    clock: Clock,
+    dedupe: Dedupe,
+    splice: Splice<Parcel>,
+    metrics: SequenceMetrics,
+}
+
+struct Parcel {
+    id: EventId,
+    epoch: EpochId,
+    kept: Kept,
+}
+
+/// How much is taken from the input at once.
+const BATCH: usize = 256;
+/// Events of one joining channel that may wait; beyond it the splice is taken for found.
+const HELD_CAP: usize = 10_000;
+
+impl Stage {
+    /// Remembers nothing yet.
+    #[must_use]
+    pub fn new(
+        clock: Clock,
+        window: Window,
+        hold: std::time::Duration,
+        metrics: SequenceMetrics,
+    ) -> Self {
+        let splice = Splice::new(hold, HELD_CAP);
+        Self { clock, dedupe: Dedupe::new(window), splice, metrics }
+    }
+
+    /// Runs until the input ends. `settled` tells which ids became durable.
+    pub async fn run(
+        mut self,
+        mut input: Receiver<Understood>,
+        output: Sender<Kept>,
+        mut settled: Receiver<Vec<EventId>>,
+    ) {
+        let mut batch = Vec::with_capacity(BATCH);
+        let mut ready = Vec::with_capacity(BATCH);
+        loop {
+            let due = self.splice.poll_timeout();
+            tokio::select! {
+                biased;
+                Some(ids) = settled.recv() => ids.into_iter().for_each(|id| self.dedupe.settled(id)),
+                count = input.recv_many(&mut batch, BATCH) => {
+                    if count == 0 {
+                        break;
+                    }
+                    for understood in batch.drain(..) {
+                        self.take(understood, &mut ready);
+                    }
+                }
+                () = self.clock.sleep_until(due) => {
+                    let released = self.splice.handle_timeout(self.clock.mono());
+                    released.into_iter().for_each(|parcel| self.keep(parcel, &mut ready));
+                }
+            }
+            self.metrics.held(self.splice.held());
+            self.metrics.window_events(self.dedupe.len());
+            for kept in ready.drain(..) {
+                if output.send(kept).await.is_err() {
+                    return;
+                }
+            }
+        }
+        // the sockets are gone: nothing is left to wait for
+        let far = trunkline_protocol::domain::Mono(u64::MAX);
+        for parcel in self.splice.handle_timeout(far) {
+            self.keep(parcel, &mut ready);
+        }
+        for kept in ready {
+            if output.send(kept).await.is_err() {
+                return;
+            }
+        }
+    }
+
+    fn take(&mut self, understood: Understood, ready: &mut Vec<Kept>) {
+        match understood {
+            Understood::Opened { epoch, leg: _, joining } => {
+                if joining {
+                    self.splice.joins(epoch, self.clock.mono());
+                }
+            }
+            Understood::Ended { epoch, .. } => {
+                let released = self.splice.release(epoch).into_vec();
+                released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+            }
+            Understood::Event(event, ticket) => {
+                let (id, epoch) = (event.id, event.frame.epoch);
+                self.arrive(Parcel { id, epoch, kept: Kept::Event(event, ticket) }, ready);
+            }
+            Understood::Rejected(rejected, ticket) => {
+                let (id, epoch) = (rejected.id, rejected.epoch);
+                self.arrive(Parcel { id, epoch, kept: Kept::Rejected(rejected, ticket) }, ready);
+            }
+        }
+    }
+
+    fn arrive(&mut self, parcel: Parcel, ready: &mut Vec<Kept>) {
+        if self.splice.is_idle() {
+            self.keep(parcel, ready);
+            return;
+        }
+        let (id, epoch) = (parcel.id, parcel.epoch);
+        let seen = self.dedupe.contains(id);
+        let released = self.splice.arrive(epoch, id, parcel, seen).into_vec();
+        let went_on = !released.is_empty();
+        released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+        if went_on {
+            let others = self.splice.established(id).into_vec();
+            others.into_iter().for_each(|parcel| self.keep(parcel, ready));
+        }
+    }
+
+    fn keep(&mut self, parcel: Parcel, ready: &mut Vec<Kept>) {
+        let before = self.dedupe.evicted_early();
+        match self.dedupe.offer(parcel.id, parcel.epoch, self.clock.mono()) {
+            Verdict::First => ready.push(parcel.kept),
+            // publish never gives a kept copy up, so an owed one is settled when that one is
+            Verdict::Durable | Verdict::Owed => match parcel.kept {
+                Kept::Event(_, ticket) | Kept::Rejected(_, ticket) => ticket.deduplicated(),
+            },
+        }
+        if self.dedupe.evicted_early() > before {
+            self.metrics.evicted_generation();
+        }
+    }
+}
