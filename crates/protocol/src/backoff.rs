@@ -30,11 +30,7 @@ impl Backoff {
             Duration::from_secs(1 << self.attempt.saturating_sub(1).min(16)).min(self.cap);
         let first = self.attempt == 0;
         self.attempt = self.attempt.saturating_add(1);
-        if first {
-            Duration::ZERO
-        } else {
-            dice.up_to(ceiling)
-        }
+        if first { Duration::ZERO } else { dice.up_to(ceiling) }
     }
 
     /// It was useful: start again without delay.
@@ -94,10 +90,7 @@ mod tests {
         assert!(delays[0] <= Duration::from_secs(1));
         assert!(delays.iter().all(|delay| *delay <= Duration::from_secs(30)));
         let mean = delays.iter().map(Duration::as_secs_f64).sum::<f64>() / 1000.0;
-        assert!(
-            (12.0..18.0).contains(&mean),
-            "full jitter has its mean at half the cap: {mean}"
-        );
+        assert!((12.0..18.0).contains(&mean), "full jitter has its mean at half the cap: {mean}");
     }
 
     #[test]

@@ -29,11 +29,7 @@ impl Breaker {
     /// Closed; probes are at most `cap` apart.
     #[must_use]
     pub fn new(cap: Duration) -> Self {
-        Self {
-            cap,
-            state: State::Closed,
-            failures: 0,
-        }
+        Self { cap, state: State::Closed, failures: 0 }
     }
 
     /// Whether a request may go now; one that goes while open is the probe.
@@ -64,9 +60,7 @@ impl Breaker {
         // half the cap of spread is enough. It halves the requests of a long outage.
         let ceiling = Duration::from_secs(1 << self.failures.min(16)).min(self.cap);
         self.failures = self.failures.saturating_add(1);
-        self.state = State::Open {
-            until: now + dice.between(ceiling / 2, ceiling),
-        };
+        self.state = State::Open { until: now + dice.between(ceiling / 2, ceiling) };
     }
 
     /// When the next probe may go, while open.
@@ -96,10 +90,7 @@ mod tests {
         breaker.failed(Mono(0), &mut dice);
         assert!(!breaker.admit(Mono(0)));
         let due = breaker.poll_timeout().expect("a time");
-        assert!(
-            breaker.admit(due) && !breaker.admit(due),
-            "the second one waits for the probe"
-        );
+        assert!(breaker.admit(due) && !breaker.admit(due), "the second one waits for the probe");
         breaker.failed(due, &mut dice);
         let next = breaker.poll_timeout().expect("a time");
         assert!(!breaker.admit(due) && next > due);

@@ -26,13 +26,7 @@ impl Budget {
         // no credit below one request, or a tiny limit would never send
         let burst = (0.3 * share).max(1.0);
         let per_sec = 0.6 * share / 60.0;
-        Self {
-            burst,
-            per_sec,
-            tokens: burst,
-            updated: now,
-            held_until: now,
-        }
+        Self { burst, per_sec, tokens: burst, updated: now, held_until: now }
     }
 
     /// Takes one request out of the bucket if there is one and nothing holds it.

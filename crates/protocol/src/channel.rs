@@ -25,9 +25,7 @@ pub struct ChannelInfo {
 
 impl fmt::Debug for ChannelInfo {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ChannelInfo")
-            .field("expires", &self.expires)
-            .finish_non_exhaustive()
+        f.debug_struct("ChannelInfo").field("expires", &self.expires).finish_non_exhaustive()
     }
 }
 
@@ -134,10 +132,7 @@ impl Channel {
             wanted,
             refused: Vec::new(),
             info: None,
-            state: State::Resting {
-                until: now,
-                then: Step::Count,
-            },
+            state: State::Resting { until: now, then: Step::Count },
             notice: None,
             verifications: 0,
             created: VecDeque::new(),
@@ -302,28 +297,18 @@ impl Channel {
     }
 
     fn rest(&mut self, wait: std::time::Duration, then: Step, now: Mono) {
-        self.state = State::Resting {
-            until: now + wait,
-            then,
-        };
+        self.state = State::Resting { until: now + wait, then };
         self.handle_timeout(now);
     }
 
     fn listed(&mut self, topics: &BTreeSet<String>, now: Mono, dice: &mut Dice) {
-        let uncovered: BTreeSet<String> = self
-            .refused
-            .iter()
-            .map(|refused| refused.topic.clone())
-            .collect();
+        let uncovered: BTreeSet<String> =
+            self.refused.iter().map(|refused| refused.topic.clone()).collect();
         let missing: Vec<&String> = self
             .wanted
             .iter()
             .filter(|topic| !topics.contains(*topic))
-            .filter(|topic| {
-                !subscriptions::expand(topic)
-                    .iter()
-                    .all(|t| uncovered.contains(t))
-            })
+            .filter(|topic| !subscriptions::expand(topic).iter().all(|t| uncovered.contains(t)))
             .collect();
         self.verifications += 1;
         if missing.is_empty() || self.verifications > VERIFICATIONS {
@@ -347,10 +332,8 @@ impl Channel {
 
     fn ended(&mut self, reason: EndReason, now: Mono, dice: &mut Dice) {
         let expired = self.info.as_ref().is_some_and(|info| info.expires <= now);
-        let reason = match reason {
-            EndReason::Close1000 | EndReason::Close1001 if expired => EndReason::Expiry,
-            other => other,
-        };
+        let closed = matches!(reason, EndReason::Close1000 | EndReason::Close1001);
+        let reason = if closed && expired { EndReason::Expiry } else { reason };
         self.actions.push_back(Action::Down(reason));
         if let State::Closing(_) = self.state {
             self.state = State::Retired;
@@ -381,10 +364,7 @@ impl Channel {
     /// At most one creation per spacing after two within the window: a crash loop must not evict
     /// healthy channels.
     fn creation_due(&mut self, now: Mono) -> Mono {
-        while self
-            .created
-            .front()
-            .is_some_and(|at| now.since(*at) >= self.timings.creation_window)
+        while self.created.front().is_some_and(|at| now.since(*at) >= self.timings.creation_window)
         {
             self.created.pop_front();
         }

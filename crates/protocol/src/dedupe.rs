@@ -32,10 +32,7 @@ pub struct Window {
 
 impl Default for Window {
     fn default() -> Self {
-        Self {
-            span: Duration::from_secs(15 * 60),
-            cap: 4_000_000,
-        }
+        Self { span: Duration::from_secs(15 * 60), cap: 4_000_000 }
     }
 }
 
@@ -172,8 +169,7 @@ impl Dedupe {
         }
         // what is still pending keeps its obligation across the turn
         let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-        self.young
-            .extend(forgotten.into_iter().filter(|(_, c)| *c != Copies::Durable));
+        self.young.extend(forgotten.into_iter().filter(|(_, c)| *c != Copies::Durable));
         self.young_since = Some(now);
     }
 }
@@ -211,11 +207,7 @@ mod tests {
         seen.offer(id(1), OTHER, at(0));
         assert_eq!(seen.failed(id(1)), Some(OTHER));
         assert_eq!(seen.failed(id(1)), None, "nobody else waits");
-        assert_eq!(
-            seen.offer(id(1), EPOCH, at(1)),
-            Verdict::First,
-            "so the next one is kept"
-        );
+        assert_eq!(seen.offer(id(1), EPOCH, at(1)), Verdict::First, "so the next one is kept");
     }
 
     #[test]
@@ -227,10 +219,7 @@ mod tests {
 
     #[test]
     fn an_id_is_remembered_for_the_whole_window_and_forgotten_after_two() {
-        let mut seen = Dedupe::new(Window {
-            span: Duration::from_secs(10),
-            cap: 1000,
-        });
+        let mut seen = Dedupe::new(Window { span: Duration::from_secs(10), cap: 1000 });
         seen.offer(id(1), EPOCH, at(0));
         seen.settled(id(1));
         assert_eq!(seen.offer(id(1), EPOCH, at(10)), Verdict::Durable);
@@ -241,10 +230,7 @@ mod tests {
 
     #[test]
     fn at_the_cap_whole_generations_go_and_pending_ids_stay() {
-        let mut seen = Dedupe::new(Window {
-            span: Duration::from_secs(900),
-            cap: 100,
-        });
+        let mut seen = Dedupe::new(Window { span: Duration::from_secs(900), cap: 100 });
         seen.offer(id(0), EPOCH, at(0));
         for n in 1..1000 {
             seen.offer(id(n), EPOCH, at(1));

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::{RejectReason, TopicClass};
+use crate::scan;
 use crate::text::Text;
 
 /// What a message is, told without reading an event's body.
@@ -154,16 +155,41 @@ fn is_reply(text: &str) -> bool {
 /// [`EnvelopeError`] when the text is not JSON, not an object, or lacks `topicName` or `eventBody`;
 /// all of them go to quarantine.
 pub fn read(text: &str) -> Result<Envelope, EnvelopeError> {
-    let outer: Outer<'_> = serde_json::from_str(text).map_err(|error| {
-        let reason = if error.is_data() {
-            RejectReason::NoEnvelope
-        } else {
-            RejectReason::Malformed
-        };
-        EnvelopeError {
-            reason,
-            detail: locate(&error),
+    match usual(text) {
+        Some(envelope) => Ok(envelope),
+        None => any(text),
+    }
+}
+
+/// The form the platform writes: topic, version, body, metadata, without escapes in the topic. The
+/// body is only balanced here; whoever reads it parses it.
+fn usual(text: &str) -> Option<Envelope> {
+    let rest = text.strip_prefix(FAST)?;
+    let (topic, rest) = rest.split_once('"').filter(|(topic, _)| !topic.contains('\\'))?;
+    let rest = match rest.strip_prefix(",\"version\":\"") {
+        Some(version) => version.split_once('"')?.1,
+        None => rest,
+    };
+    let rest = rest.strip_prefix(",\"eventBody\":").filter(|rest| rest.starts_with('{'))?;
+    let body = rest.get(..scan::balanced(rest.as_bytes())?)?;
+    let tail = rest.get(body.len()..)?;
+    let correlation_id = match tail.strip_prefix(",\"metadata\":") {
+        None if tail == "}" => None,
+        None => return None,
+        Some(tail) => {
+            let metadata: &RawValue = serde_json::from_str(tail.strip_suffix('}')?).ok()?;
+            correlation(text, metadata)
         }
+    };
+    let (topic, body) = (range_of(text, topic), range_of(text, body));
+    (!topic.is_empty()).then_some(Envelope { topic, body, correlation_id })
+}
+
+fn any(text: &str) -> Result<Envelope, EnvelopeError> {
+    let outer: Outer<'_> = serde_json::from_str(text).map_err(|error| {
+        let reason =
+            if error.is_data() { RejectReason::NoEnvelope } else { RejectReason::Malformed };
+        EnvelopeError { reason, detail: locate(&error) }
     })?;
     let missing = |key: &str| EnvelopeError {
         reason: RejectReason::NoEnvelope,
@@ -214,12 +240,8 @@ mod tests {
 
     fn parts(text: &str) -> (String, String, Option<String>) {
         let found = read(text).expect("an envelope");
-        let part = |range: Range<usize>| text[range].to_owned();
-        (
-            part(found.topic),
-            part(found.body),
-            found.correlation_id.map(part),
-        )
+        let part = |range: Range<usize>| text.get(range).expect("a range of the text").to_owned();
+        (part(found.topic), part(found.body), found.correlation_id.map(part))
     }
 
     #[test]
@@ -230,6 +252,14 @@ mod tests {
             Some("k".to_owned()),
         );
         assert_eq!(parts(EVENT), expected);
+        assert_eq!(usual(EVENT), any(EVENT).ok(), "both ways find the same");
+        for odd in [
+            r#"{"topicName":"v2.x","eventBody":{"a":"}\\\""},"more":1}"#,
+            r#"{"topicName":"v2.x","eventBody":{"metadata":{}}}"#,
+            r#"{"topicName":"v2.x","version":"2","eventBody":{"a":[{}]},"metadata":{}}"#,
+        ] {
+            assert_eq!(read(odd), any(odd), "{odd}");
+        }
         let turned = r#" {"metadata": {"CorrelationId":"k"}, "future":[1], "eventBody" : {"id":"c"} , "topicName":"v2.users.u-1.conversations"}"#;
         assert_eq!(parts(turned), expected);
         assert_eq!(sniff(turned), Sniff::Event(TopicClass::User));
@@ -246,14 +276,8 @@ mod tests {
         let closing = r#"{"topicName":"v2.system.socket_closing","version":"2","eventBody":{"channelId":"c"}}"#;
         assert_eq!(sniff(closing), Sniff::System(SystemNotice::SocketClosing));
         let taken = r#"{"topicName":"v2.system.a.b","eventBody":{"systemTopicType":"no_longer_subscribed"}}"#;
-        assert_eq!(
-            sniff(taken),
-            Sniff::System(SystemNotice::NoLongerSubscribed)
-        );
-        assert_eq!(
-            sniff(r#"{"result":"200","status":"subscribed"}"#),
-            Sniff::SocketReply
-        );
+        assert_eq!(sniff(taken), Sniff::System(SystemNotice::NoLongerSubscribed));
+        assert_eq!(sniff(r#"{"result":"200","status":"subscribed"}"#), Sniff::SocketReply);
         assert_eq!(sniff("{"), Sniff::Unreadable);
     }
 
@@ -261,20 +285,11 @@ mod tests {
     fn what_is_no_envelope_is_refused_without_quoting_it() {
         for (text, reason) in [
             ("", RejectReason::Malformed),
-            (
-                r#"{"topicName":"v2.x","eventBody":{"secret""#,
-                RejectReason::Malformed,
-            ),
-            (
-                r#"{"topicName":7,"eventBody":{}}"#,
-                RejectReason::NoEnvelope,
-            ),
+            (r#"{"topicName":"v2.x","eventBody":{"secret""#, RejectReason::Malformed),
+            (r#"{"topicName":7,"eventBody":{}}"#, RejectReason::NoEnvelope),
             (r#"{"topicName":"v2.x"}"#, RejectReason::NoEnvelope),
             (r#"{"eventBody":{}}"#, RejectReason::NoEnvelope),
-            (
-                r#"{"topicName":"","eventBody":{}}"#,
-                RejectReason::NoEnvelope,
-            ),
+            (r#"{"topicName":"","eventBody":{}}"#, RejectReason::NoEnvelope),
             (r#"[1]"#, RejectReason::NoEnvelope),
         ] {
             let refused = read(text).expect_err(text);

@@ -31,13 +31,8 @@ pub enum Endpoint {
 
 impl Endpoint {
     /// Every class, in the order they are shown.
-    pub const ALL: [Self; 5] = [
-        Self::Token,
-        Self::Channels,
-        Self::Subscriptions,
-        Self::Dial,
-        Self::Listing,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::Token, Self::Channels, Self::Subscriptions, Self::Dial, Self::Listing];
 
     /// The word used in metrics.
     #[must_use]
@@ -158,10 +153,7 @@ impl Gate {
         if !self.budget.take(now) {
             return None;
         }
-        let admitted = self
-            .breakers
-            .get_mut(&endpoint)
-            .is_some_and(|breaker| breaker.admit(now));
+        let admitted = self.breakers.get_mut(&endpoint).is_some_and(|breaker| breaker.admit(now));
         debug_assert!(admitted, "asked before taking");
         self.waiting.remove(&(priority, ticket));
         *self.under_way.entry(endpoint).or_default() += 1;
@@ -184,8 +176,7 @@ impl Gate {
             Outcome::Failed => breaker.failed(now, &mut self.dice),
             Outcome::RateLimited(hint) => {
                 breaker.answered();
-                self.budget
-                    .hold(now + hint.hold(self.retry_after_jitter, &mut self.dice));
+                self.budget.hold(now + hint.hold(self.retry_after_jitter, &mut self.dice));
             }
         }
     }
@@ -254,10 +245,7 @@ mod tests {
         assert_eq!(gate.poll(Mono(0)), Some(first));
         gate.report(first, Outcome::RateLimited(Hint::Wait(3 * SEC)), Mono(0));
         let other = gate.ask(Endpoint::Token, Priority::Token);
-        assert_eq!(
-            gate.poll(Mono(0) + 3 * SEC - Duration::from_millis(1)),
-            None
-        );
+        assert_eq!(gate.poll(Mono(0) + 3 * SEC - Duration::from_millis(1)), None);
         let due = gate.poll_timeout().expect("a time");
         assert!(due >= Mono(0) + 3 * SEC && due <= Mono(0) + 4 * SEC);
         assert_eq!(gate.poll(due), Some(other));

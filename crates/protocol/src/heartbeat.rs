@@ -44,12 +44,7 @@ impl Heartbeat {
     /// Starts with a ping due at once: the first pong is the proof that the socket works.
     #[must_use]
     pub fn new(interval: Duration, timeout: Duration, now: Mono) -> Self {
-        Self {
-            interval,
-            timeout,
-            state: State::Quiet { next: now },
-            alive: None,
-        }
+        Self { interval, timeout, state: State::Quiet { next: now }, alive: None }
     }
 
     /// A pong arrived. Returns the send time of the ping it answers: the barrier up to which
@@ -58,9 +53,7 @@ impl Heartbeat {
         match self.state {
             State::Waiting { sent } => {
                 self.alive = Some(sent);
-                self.state = State::Quiet {
-                    next: sent + self.interval,
-                };
+                self.state = State::Quiet { next: sent + self.interval };
                 Some(sent)
             }
             State::Quiet { .. } | State::Dead => None,
@@ -118,20 +111,14 @@ mod tests {
         assert_eq!(heart.handle_timeout(at(10)), Beat::Ping);
         assert_eq!(heart.handle_timeout(at(19)), Beat::Rest);
         assert_eq!(heart.handle_timeout(at(20)), Beat::HalfOpen);
-        assert_eq!(
-            heart.alive(),
-            Some(at(0)),
-            "the end is the last proof, not the discovery"
-        );
+        assert_eq!(heart.alive(), Some(at(0)), "the end is the last proof, not the discovery");
         assert_eq!(heart.pong(), None, "a late pong belongs to an ended epoch");
     }
 
     #[test]
     fn at_most_one_ping_is_outstanding() {
         let mut heart = Heartbeat::new(TEN, Duration::from_secs(60), at(0));
-        let pings = (0..60)
-            .filter(|&s| heart.handle_timeout(at(s)) == Beat::Ping)
-            .count();
+        let pings = (0..60).filter(|&s| heart.handle_timeout(at(s)) == Beat::Ping).count();
         assert_eq!(pings, 1);
     }
 

@@ -26,6 +26,7 @@ pub mod heartbeat;
 pub mod identity;
 pub mod producer;
 pub mod rotation;
+mod scan;
 pub mod session;
 pub mod splice;
 pub mod subscriptions;

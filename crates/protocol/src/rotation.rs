@@ -123,13 +123,9 @@ impl Leg {
 
     /// Ends everything: the operator stops the service.
     pub fn stop(&mut self) {
-        for slot in [
-            Some(&mut self.current),
-            self.next.as_mut(),
-            self.leaving.as_mut(),
-        ]
-        .into_iter()
-        .flatten()
+        for slot in [Some(&mut self.current), self.next.as_mut(), self.leaving.as_mut()]
+            .into_iter()
+            .flatten()
         {
             slot.channel.retire(EndReason::Rotation);
         }
@@ -146,27 +142,16 @@ impl Leg {
     /// When to call [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let channels = [
-            Some(&self.current),
-            self.next.as_ref(),
-            self.leaving.as_ref(),
-        ];
-        let own = channels
-            .into_iter()
-            .flatten()
-            .filter_map(|slot| slot.channel.poll_timeout());
+        let channels = [Some(&self.current), self.next.as_ref(), self.leaving.as_ref()];
+        let own = channels.into_iter().flatten().filter_map(|slot| slot.channel.poll_timeout());
         own.chain(self.rotate_at).chain(self.retire_at).min()
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Mono) {
-        for slot in [
-            Some(&mut self.current),
-            self.next.as_mut(),
-            self.leaving.as_mut(),
-        ]
-        .into_iter()
-        .flatten()
+        for slot in [Some(&mut self.current), self.next.as_mut(), self.leaving.as_mut()]
+            .into_iter()
+            .flatten()
         {
             slot.channel.handle_timeout(now);
         }
@@ -199,10 +184,7 @@ impl Leg {
     #[must_use]
     pub fn is_live(&self) -> bool {
         self.current.channel.is_live()
-            || self
-                .next
-                .as_ref()
-                .is_some_and(|next| next.channel.is_live())
+            || self.next.as_ref().is_some_and(|next| next.channel.is_live())
     }
 
     /// Whether everything has ended after [`Self::stop`].
@@ -210,36 +192,25 @@ impl Leg {
     pub fn is_over(&self) -> bool {
         let others = [self.next.as_ref(), self.leaving.as_ref()];
         self.current.channel.is_retired()
-            && others
-                .into_iter()
-                .flatten()
-                .all(|slot| slot.channel.is_retired())
+            && others.into_iter().flatten().all(|slot| slot.channel.is_retired())
     }
 
     /// The channel `life`, for the data its steps need.
     #[must_use]
     pub fn channel(&self, life: Life) -> Option<&Channel> {
-        [
-            Some(&self.current),
-            self.next.as_ref(),
-            self.leaving.as_ref(),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|slot| slot.life == life)
-        .map(|slot| &slot.channel)
+        [Some(&self.current), self.next.as_ref(), self.leaving.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|slot| slot.life == life)
+            .map(|slot| &slot.channel)
     }
 
     fn channel_mut(&mut self, life: Life) -> Option<&mut Channel> {
-        [
-            Some(&mut self.current),
-            self.next.as_mut(),
-            self.leaving.as_mut(),
-        ]
-        .into_iter()
-        .flatten()
-        .find(|slot| slot.life == life)
-        .map(|slot| &mut slot.channel)
+        [Some(&mut self.current), self.next.as_mut(), self.leaving.as_mut()]
+            .into_iter()
+            .flatten()
+            .find(|slot| slot.life == life)
+            .map(|slot| &mut slot.channel)
     }
 
     fn plan_rotation(&mut self, now: Mono, dice: &mut Dice) {
@@ -263,19 +234,14 @@ impl Leg {
         let wanted = self.current.channel.wanted().clone();
         let mut channel = Channel::new(self.timings.clone(), wanted, now);
         channel.handle_timeout(now);
-        self.next = Some(Slot {
-            life: self.lives,
-            channel,
-        });
+        self.next = Some(Slot { life: self.lives, channel });
     }
 
     /// A successor takes over at once when the old channel is down: a living one always, one under
     /// way when the platform announced that the old one goes.
     fn promote_if_current_is_down(&mut self) {
-        let ready = self
-            .next
-            .as_ref()
-            .is_some_and(|next| next.channel.is_live() || self.forced.is_some());
+        let ready =
+            self.next.as_ref().is_some_and(|next| next.channel.is_live() || self.forced.is_some());
         if ready && !self.current.channel.is_connected() {
             self.hand_over();
         }
@@ -285,8 +251,7 @@ impl Leg {
         self.retire_at = None;
         let Some(next) = self.next.take() else { return };
         let mut old = std::mem::replace(&mut self.current, next);
-        old.channel
-            .retire(self.forced.take().unwrap_or(EndReason::Rotation));
+        old.channel.retire(self.forced.take().unwrap_or(EndReason::Rotation));
         self.leaving = Some(old);
         if let Some(info) = self.current.channel.info() {
             // the first channel's dice keep the legs apart; the mean lead serves from then on
@@ -296,24 +261,13 @@ impl Leg {
     }
 
     fn collect(&mut self) {
-        let slots = [
-            self.leaving.as_mut(),
-            Some(&mut self.current),
-            self.next.as_mut(),
-        ];
+        let slots = [self.leaving.as_mut(), Some(&mut self.current), self.next.as_mut()];
         for slot in slots.into_iter().flatten() {
             while let Some(what) = slot.channel.poll() {
-                self.actions.push_back(Action {
-                    life: slot.life,
-                    what,
-                });
+                self.actions.push_back(Action { life: slot.life, what });
             }
         }
-        if self
-            .leaving
-            .as_ref()
-            .is_some_and(|slot| slot.channel.is_retired())
-        {
+        if self.leaving.as_ref().is_some_and(|slot| slot.channel.is_retired()) {
             self.leaving = None;
         }
     }
@@ -342,11 +296,7 @@ mod tests {
     impl Bench {
         fn new(ordinal: u8) -> Self {
             let leg = Leg::new(Timings::default(), ordinal, BTreeSet::new(), at(0));
-            Self {
-                leg,
-                dice: Dice::new(7),
-                told: Vec::new(),
-            }
+            Self { leg, dice: Dice::new(7), told: Vec::new() }
         }
 
         /// Answers every request of every channel until nothing is left to do.
@@ -380,16 +330,17 @@ mod tests {
                     self.leg.handle(life, answer, at(secs), &mut self.dice);
                 }
                 if dialled {
-                    self.leg
-                        .handle(life, channel::Input::Live, at(secs), &mut self.dice);
+                    self.leg.handle(life, channel::Input::Live, at(secs), &mut self.dice);
                 }
             }
         }
 
         fn downs(&self) -> Vec<(Life, EndReason)> {
-            let down = |action: &Action| match action.what {
-                ChannelAction::Down(reason) => Some((action.life, reason)),
-                _ => None,
+            let down = |action: &Action| {
+                let ChannelAction::Down(reason) = action.what else {
+                    return None;
+                };
+                Some((action.life, reason))
             };
             self.told.iter().filter_map(down).collect()
         }
@@ -430,9 +381,7 @@ mod tests {
         bench.settle(23 * 3600);
         assert_eq!(bench.leg.lives, 1);
         let closing = channel::Input::Notice(SystemNotice::SocketClosing);
-        bench
-            .leg
-            .handle(1, closing, at(23 * 3600 + 1), &mut bench.dice);
+        bench.leg.handle(1, closing, at(23 * 3600 + 1), &mut bench.dice);
         bench.settle(23 * 3600 + 1);
         assert_eq!(bench.leg.lives, 2);
         bench.leg.handle_timeout(at(23 * 3600 + 61));
@@ -447,9 +396,7 @@ mod tests {
         bench.leg.handle_timeout(at(23 * 3600));
         bench.settle(23 * 3600);
         let broken = channel::Input::Ended(EndReason::Reset);
-        bench
-            .leg
-            .handle(1, broken, at(23 * 3600 + 5), &mut bench.dice);
+        bench.leg.handle(1, broken, at(23 * 3600 + 5), &mut bench.dice);
         bench.settle(23 * 3600 + 5);
         assert_eq!(bench.downs(), [(1, EndReason::Reset)]);
         assert!(bench.leg.is_live() && bench.leg.channel(1).is_none());

@@ -82,11 +82,7 @@ enum State {
 #[derive(Debug)]
 enum Pulse {
     Barrier(Heartbeat),
-    Traffic {
-        limit: Duration,
-        heard: Mono,
-        pinged: bool,
-    },
+    Traffic { limit: Duration, heard: Mono, pinged: bool },
 }
 
 /// How long a polite close may take.
@@ -98,28 +94,15 @@ impl Session {
     pub fn opened(liveness: Liveness, now: Mono) -> Self {
         let mut actions = VecDeque::new();
         let (state, pulse) = match liveness {
-            Liveness::ApplicationPing { interval, timeout } => (
-                State::Joining,
-                Pulse::Barrier(Heartbeat::new(interval, timeout, now)),
-            ),
+            Liveness::ApplicationPing { interval, timeout } => {
+                (State::Joining, Pulse::Barrier(Heartbeat::new(interval, timeout, now)))
+            }
             Liveness::Silence { limit } => {
                 actions.push_back(Action::Live); // nothing better than the upgrade is known
-                (
-                    State::Live,
-                    Pulse::Traffic {
-                        limit,
-                        heard: now,
-                        pinged: false,
-                    },
-                )
+                (State::Live, Pulse::Traffic { limit, heard: now, pinged: false })
             }
         };
-        Self {
-            state,
-            pulse,
-            notice: None,
-            actions,
-        }
+        Self { state, pulse, notice: None, actions }
     }
 
     /// Tells the machine what happened.
@@ -140,10 +123,7 @@ impl Session {
             Input::Closed(code) => self.end(self.name_of_close(code)),
             Input::Broken => self.end(EndReason::Reset),
             Input::Close(reason) => {
-                self.state = State::Closing {
-                    reason,
-                    until: now + CLOSE_GRACE,
-                };
+                self.state = State::Closing { reason, until: now + CLOSE_GRACE };
                 self.actions.push_back(Action::SendClose);
             }
         }
@@ -161,14 +141,9 @@ impl Session {
             (State::Ended, _) => None,
             (State::Closing { until, .. }, _) => Some(until),
             (State::Joining | State::Live, Pulse::Barrier(heart)) => heart.poll_timeout(),
-            (
-                State::Joining | State::Live,
-                Pulse::Traffic {
-                    limit,
-                    heard,
-                    pinged,
-                },
-            ) => Some(*heard + if *pinged { *limit } else { *limit / 2 }),
+            (State::Joining | State::Live, Pulse::Traffic { limit, heard, pinged }) => {
+                Some(*heard + if *pinged { *limit } else { *limit / 2 })
+            }
         }
     }
 
@@ -209,11 +184,7 @@ impl Session {
         match &mut self.pulse {
             Pulse::Barrier(heart) => heart.handle_timeout(now),
             Pulse::Traffic { limit, heard, .. } if *heard + *limit <= now => Beat::HalfOpen,
-            Pulse::Traffic {
-                limit,
-                heard,
-                pinged,
-            } if !*pinged && *heard + *limit / 2 <= now => {
+            Pulse::Traffic { limit, heard, pinged } if !*pinged && *heard + *limit / 2 <= now => {
                 *pinged = true;
                 Beat::Ping
             }
@@ -266,13 +237,7 @@ mod tests {
     }
 
     fn session() -> Session {
-        Session::opened(
-            Liveness::ApplicationPing {
-                interval: TEN,
-                timeout: TEN,
-            },
-            at(0),
-        )
+        Session::opened(Liveness::ApplicationPing { interval: TEN, timeout: TEN }, at(0))
     }
 
     fn actions(session: &mut Session) -> Vec<Action> {
@@ -293,9 +258,7 @@ mod tests {
     fn every_end_has_its_own_name() {
         let ends = |inputs: &[Input]| {
             let mut session = session();
-            inputs
-                .iter()
-                .for_each(|input| session.handle(*input, at(1)));
+            inputs.iter().for_each(|input| session.handle(*input, at(1)));
             assert!(session.is_ended());
             actions(&mut session).pop()
         };
@@ -307,26 +270,14 @@ mod tests {
             (vec![Input::Closed(None)], EndReason::CloseOther),
             (vec![Input::Broken], EndReason::Reset),
             (
-                vec![
-                    notice(SystemNotice::SocketClosing),
-                    Input::Closed(Some(1001)),
-                ],
+                vec![notice(SystemNotice::SocketClosing), Input::Closed(Some(1001))],
                 EndReason::ClosingNotice,
             ),
             (
-                vec![
-                    notice(SystemNotice::NoLongerSubscribed),
-                    Input::Closed(Some(1000)),
-                ],
+                vec![notice(SystemNotice::NoLongerSubscribed), Input::Closed(Some(1000))],
                 EndReason::Kicked,
             ),
-            (
-                vec![
-                    notice(SystemNotice::TokenRevoked),
-                    Input::Closed(Some(1000)),
-                ],
-                EndReason::Token,
-            ),
+            (vec![notice(SystemNotice::TokenRevoked), Input::Closed(Some(1000))], EndReason::Token),
             (
                 vec![Input::Close(EndReason::Rotation), Input::Closed(Some(1000))],
                 EndReason::Rotation,
@@ -345,10 +296,7 @@ mod tests {
             session.handle(Input::Heard, at(second)); // events without pongs prove nothing
             session.handle_timeout(at(second));
         }
-        assert_eq!(
-            actions(&mut session).pop(),
-            Some(Action::End(EndReason::HalfOpen))
-        );
+        assert_eq!(actions(&mut session).pop(), Some(Action::End(EndReason::HalfOpen)));
     }
 
     #[test]
@@ -356,10 +304,7 @@ mod tests {
         let mut session = session();
         session.handle(Input::Close(EndReason::Rotation), at(1));
         session.handle_timeout(at(3));
-        assert_eq!(
-            actions(&mut session),
-            [Action::SendClose, Action::End(EndReason::Rotation)]
-        );
+        assert_eq!(actions(&mut session), [Action::SendClose, Action::End(EndReason::Rotation)]);
     }
 
     #[test]
@@ -370,11 +315,7 @@ mod tests {
         let seen = actions(&mut session);
         assert_eq!(
             seen,
-            [
-                Action::Live,
-                Action::SendProtocolPing,
-                Action::End(EndReason::HalfOpen)
-            ]
+            [Action::Live, Action::SendProtocolPing, Action::End(EndReason::HalfOpen)]
         );
     }
 }

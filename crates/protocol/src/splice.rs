@@ -28,19 +28,12 @@ impl<T> Splice<T> {
     /// Holds each joining epoch for `hold` at most, and `cap` items of it.
     #[must_use]
     pub fn new(hold: Duration, cap: usize) -> Self {
-        Self {
-            hold,
-            cap,
-            joining: BTreeMap::new(),
-        }
+        Self { hold, cap, joining: BTreeMap::new() }
     }
 
     /// An epoch opened beside a living one.
     pub fn joins(&mut self, epoch: EpochId, now: Mono) {
-        let joining = Joining {
-            until: now + self.hold,
-            held: VecDeque::new(),
-        };
+        let joining = Joining { until: now + self.hold, held: VecDeque::new() };
         self.joining.insert(epoch, joining);
     }
 
@@ -89,10 +82,7 @@ impl<T> Splice<T> {
     /// How many items are held.
     #[must_use]
     pub fn held(&self) -> usize {
-        self.joining
-            .values()
-            .map(|joining| joining.held.len())
-            .sum()
+        self.joining.values().map(|joining| joining.held.len()).sum()
     }
 
     /// When the first hold ends.
@@ -109,9 +99,7 @@ impl<T> Splice<T> {
             .filter(|(_, joining)| joining.until <= now)
             .map(|(epoch, _)| *epoch)
             .collect();
-        due.into_iter()
-            .flat_map(|epoch| self.release(epoch).into_vec())
-            .collect()
+        due.into_iter().flat_map(|epoch| self.release(epoch).into_vec()).collect()
     }
 }
 
@@ -177,10 +165,7 @@ mod tests {
     fn a_quiet_sibling_delays_no_longer_than_the_hold() {
         let mut splice = splice();
         splice.arrive(NEW, id(1), 1, false);
-        assert_eq!(
-            splice.poll_timeout(),
-            Some(Mono(0) + Duration::from_secs(2))
-        );
+        assert_eq!(splice.poll_timeout(), Some(Mono(0) + Duration::from_secs(2)));
         assert_eq!(splice.handle_timeout(Mono(1_999_999_999)), Vec::<u8>::new());
         assert_eq!(splice.handle_timeout(Mono(2_000_000_000)), vec![1]);
     }

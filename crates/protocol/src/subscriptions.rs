@@ -76,10 +76,7 @@ fn joined(prefix: &str, lasts: &[&str]) -> String {
 pub fn expand(topic: &str) -> Vec<String> {
     match topic.split_once('?') {
         None => vec![topic.to_owned()],
-        Some((prefix, lasts)) => lasts
-            .split('&')
-            .map(|last| format!("{prefix}.{last}"))
-            .collect(),
+        Some((prefix, lasts)) => lasts.split('&').map(|last| format!("{prefix}.{last}")).collect(),
     }
 }
 
@@ -91,20 +88,11 @@ pub fn plan(combined: &[String], previous: &[BTreeSet<String>]) -> Vec<BTreeSet<
     let wanted: BTreeSet<&String> = combined.iter().collect();
     let mut shards: Vec<BTreeSet<String>> = previous
         .iter()
-        .map(|shard| {
-            shard
-                .iter()
-                .filter(|topic| wanted.contains(topic))
-                .cloned()
-                .collect()
-        })
+        .map(|shard| shard.iter().filter(|topic| wanted.contains(topic)).cloned().collect())
         .collect();
     let placed: BTreeSet<String> = shards.iter().flatten().cloned().collect();
     for topic in wanted.into_iter().filter(|topic| !placed.contains(*topic)) {
-        match shards
-            .iter_mut()
-            .find(|shard| shard.len() < TOPICS_PER_CHANNEL)
-        {
+        match shards.iter_mut().find(|shard| shard.len() < TOPICS_PER_CHANNEL) {
             Some(shard) => {
                 shard.insert(topic.clone());
             }
@@ -132,10 +120,7 @@ pub fn refused(wanted: &BTreeSet<String>, answer: &[Answered]) -> Vec<Refused> {
                 Some(entity) if entity.permitted => {}
                 Some(entity) => refused.push(Refused {
                     topic: part.clone(),
-                    reason: entity
-                        .reason
-                        .clone()
-                        .unwrap_or_else(|| "rejected".to_owned()),
+                    reason: entity.reason.clone().unwrap_or_else(|| "rejected".to_owned()),
                     missing_permissions: entity.missing_permissions.clone(),
                 }),
                 None => refused.push(Refused {
@@ -159,15 +144,9 @@ mod tests {
 
     #[test]
     fn topics_with_one_prefix_share_a_string_below_the_length_limit() {
-        let topics = set(&[
-            "v2.users.u.conversations",
-            "v2.users.u.presence",
-            "v2.users.w.presence",
-        ]);
-        assert_eq!(
-            combine(&topics),
-            ["v2.users.u?conversations&presence", "v2.users.w.presence"]
-        );
+        let topics =
+            set(&["v2.users.u.conversations", "v2.users.u.presence", "v2.users.w.presence"]);
+        assert_eq!(combine(&topics), ["v2.users.u?conversations&presence", "v2.users.w.presence"]);
         let many: BTreeSet<String> = (0..100).map(|n| format!("v2.users.u.part{n:03}")).collect();
         let combined = combine(&many);
         assert!(combined.iter().all(|topic| topic.len() < TOPIC_LENGTH));
@@ -177,24 +156,17 @@ mod tests {
 
     #[test]
     fn two_and_a_half_thousand_topics_are_three_shards_and_none_is_left_out() {
-        let topics: Vec<String> = (0..2_500)
-            .map(|n| format!("v2.routing.queues.q{n}.conversations"))
-            .collect();
+        let topics: Vec<String> =
+            (0..2_500).map(|n| format!("v2.routing.queues.q{n}.conversations")).collect();
         let shards = plan(&topics, &[]);
         assert_eq!(shards.len(), 3);
         assert_eq!(shards.iter().map(BTreeSet::len).sum::<usize>(), 2_500);
-        let fewer: Vec<String> = topics[10..]
-            .iter()
-            .cloned()
-            .chain(["v2.new".to_owned()])
-            .collect();
+        let fewer: Vec<String> =
+            topics[10..].iter().cloned().chain(["v2.new".to_owned()]).collect();
         let again = plan(&fewer, &shards);
         assert_eq!(again.iter().map(BTreeSet::len).sum::<usize>(), 2_491);
         for (now, before) in again.iter().zip(&shards) {
-            let moved = now
-                .difference(before)
-                .filter(|topic| *topic != "v2.new")
-                .count();
+            let moved = now.difference(before).filter(|topic| *topic != "v2.new").count();
             assert_eq!(moved, 0, "what stays, stays in its shard");
         }
     }
@@ -213,10 +185,7 @@ mod tests {
             missing_permissions: vec!["routing:queue:view".to_owned()],
             ..Answered::default()
         };
-        let refused = refused(
-            &wanted,
-            &[permitted("v2.a.1.x"), permitted("v2.b.1?x&y"), rejected],
-        );
+        let refused = refused(&wanted, &[permitted("v2.a.1.x"), permitted("v2.b.1?x&y"), rejected]);
         let topics: Vec<&str> = refused.iter().map(|r| r.topic.as_str()).collect();
         assert_eq!(topics, ["v2.b.1.y", "v2.c.1.x"]);
         assert_eq!(refused[0].missing_permissions, ["routing:queue:view"]);

@@ -110,11 +110,7 @@ impl Timings {
         at_least("overlap", self.overlap, real.overlap);
         at_least("useful", self.useful, real.useful);
         at_least("dedupe_window", self.dedupe_window, real.dedupe_window);
-        at_least(
-            "creation_spacing",
-            self.creation_spacing,
-            real.creation_spacing,
-        );
+        at_least("creation_spacing", self.creation_spacing, real.creation_spacing);
         weak
     }
 }
@@ -126,10 +122,7 @@ mod tests {
     #[test]
     fn a_value_weaker_than_the_default_is_named() {
         assert!(Timings::default().weaker_than_default().is_empty());
-        let slow = Timings {
-            ping_timeout: Duration::from_secs(11),
-            ..Timings::default()
-        };
+        let slow = Timings { ping_timeout: Duration::from_secs(11), ..Timings::default() };
         assert_eq!(slow.weaker_than_default()[0].0, "ping_timeout");
         assert_eq!(Timings::demo(60).weaker_than_default()[0].0, "overlap");
     }

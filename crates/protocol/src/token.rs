@@ -28,13 +28,7 @@ impl TokenClock {
     #[must_use]
     pub fn new(lead: (Duration, Duration), backoff_cap: Duration, now: Mono) -> Self {
         let backoff = Backoff::new(backoff_cap);
-        Self {
-            lead,
-            valid_until: None,
-            ask_at: Some(now),
-            asking: false,
-            backoff,
-        }
+        Self { lead, valid_until: None, ask_at: Some(now), asking: false, backoff }
     }
 
     /// Whether a request for a token should be made now; says so once until it is answered.
@@ -83,8 +77,7 @@ impl TokenClock {
     /// Whether the token at hand will still be valid `span` from now.
     #[must_use]
     pub fn valid_for(&self, span: Duration, now: Mono) -> bool {
-        self.valid_until
-            .is_some_and(|until| now + span + LAST_USE.min(self.lead.0) < until)
+        self.valid_until.is_some_and(|until| now + span + LAST_USE.min(self.lead.0) < until)
     }
 
     /// When [`Self::poll`] has something to do.
@@ -101,10 +94,7 @@ mod tests {
     const MIN: Duration = Duration::from_secs(60);
 
     fn clock() -> (TokenClock, Dice) {
-        (
-            TokenClock::new((10 * MIN, 30 * MIN), MIN / 2, Mono(0)),
-            Dice::new(6),
-        )
+        (TokenClock::new((10 * MIN, 30 * MIN), MIN / 2, Mono(0)), Dice::new(6))
     }
 
     #[test]

@@ -16,10 +16,7 @@ impl Bench {
         let wanted = BTreeSet::from(["v2.a.1.x".to_owned()]);
         let mut channel = Channel::new(Timings::default(), wanted, at(0));
         channel.handle_timeout(at(0));
-        Self {
-            channel,
-            dice: Dice::new(1),
-        }
+        Self { channel, dice: Dice::new(1) }
     }
 
     fn tell(&mut self, input: Input, secs: u64) -> Vec<Action> {
@@ -40,24 +37,11 @@ impl Bench {
     fn live(secs: u64) -> Self {
         let mut bench = Self::new();
         assert_eq!(bench.actions(), [Action::Call(Step::Count)]);
-        assert_eq!(
-            bench.tell(Input::Counted(3), secs),
-            [Action::Call(Step::Create)]
-        );
-        let info = ChannelInfo {
-            id: "i".into(),
-            uri: "u".into(),
-            expires: at(secs + 86_400),
-        };
-        assert_eq!(
-            bench.tell(Input::Created(info), secs),
-            [Action::Call(Step::Subscribe)]
-        );
-        let permitted = Answered {
-            topic: "v2.a.1.x".into(),
-            permitted: true,
-            ..Answered::default()
-        };
+        assert_eq!(bench.tell(Input::Counted(3), secs), [Action::Call(Step::Create)]);
+        let info = ChannelInfo { id: "i".into(), uri: "u".into(), expires: at(secs + 86_400) };
+        assert_eq!(bench.tell(Input::Created(info), secs), [Action::Call(Step::Subscribe)]);
+        let permitted =
+            Answered { topic: "v2.a.1.x".into(), permitted: true, ..Answered::default() };
         assert_eq!(
             bench.tell(Input::Subscribed(vec![permitted]), secs),
             [Action::Topics(vec![]), Action::Call(Step::Verify)]
@@ -77,10 +61,7 @@ fn listed() -> Input {
 fn a_lost_socket_of_a_valid_channel_costs_two_requests_and_no_delay() {
     let mut bench = Bench::live(0);
     let seen = bench.tell(Input::Ended(EndReason::Reset), 100);
-    assert_eq!(
-        seen,
-        [Action::Down(EndReason::Reset), Action::Call(Step::Verify)]
-    );
+    assert_eq!(seen, [Action::Down(EndReason::Reset), Action::Call(Step::Verify)]);
     assert_eq!(bench.tell(listed(), 100), [Action::Call(Step::Dial)]);
 }
 
@@ -97,9 +78,7 @@ fn a_server_that_accepts_and_closes_is_not_redialled_in_a_loop() {
     let mut bench = Bench::live(0);
     let (mut now, mut dials) = (Mono(0), 0);
     while now < at(3_600) {
-        bench
-            .channel
-            .handle(Input::Ended(EndReason::Close1001), now, &mut bench.dice);
+        bench.channel.handle(Input::Ended(EndReason::Close1001), now, &mut bench.dice);
         now = bench.channel.poll_timeout().map_or(now, |due| due.max(now));
         bench.channel.handle_timeout(now);
         bench.channel.handle(listed(), now, &mut bench.dice);
@@ -109,10 +88,7 @@ fn a_server_that_accepts_and_closes_is_not_redialled_in_a_loop() {
         dials += 1;
         now = now + Duration::from_millis(10);
     }
-    assert!(
-        (200..400).contains(&dials),
-        "one dial per 15 s on average: {dials}"
-    );
+    assert!((200..400).contains(&dials), "one dial per 15 s on average: {dials}");
 }
 
 #[test]
@@ -127,16 +103,9 @@ fn a_crowded_client_gets_no_further_channel() {
 #[test]
 fn after_two_creations_in_ten_minutes_there_is_one_a_minute() {
     let mut bench = Bench::live(0);
-    let info = ChannelInfo {
-        id: "j".into(),
-        uri: "u".into(),
-        expires: at(90_000),
-    };
+    let info = ChannelInfo { id: "j".into(), uri: "u".into(), expires: at(90_000) };
     bench.tell(Input::Gone, 1);
-    assert_eq!(
-        bench.tell(Input::Counted(3), 1),
-        [Action::Call(Step::Create)]
-    );
+    assert_eq!(bench.tell(Input::Counted(3), 1), [Action::Call(Step::Create)]);
     bench.tell(Input::Created(info), 2);
     bench.tell(Input::Gone, 3);
     assert_eq!(bench.tell(Input::Counted(3), 40), []);
@@ -165,10 +134,7 @@ fn a_topic_that_is_not_there_when_read_back_is_set_again_and_then_reported() {
 fn a_channel_at_the_end_of_its_life_ends_by_expiry() {
     let mut bench = Bench::live(0);
     let seen = bench.tell(Input::Ended(EndReason::Close1000), 86_400);
-    assert_eq!(
-        seen,
-        [Action::Down(EndReason::Expiry), Action::Call(Step::Count)]
-    );
+    assert_eq!(seen, [Action::Down(EndReason::Expiry), Action::Call(Step::Count)]);
 }
 
 #[test]
@@ -176,8 +142,5 @@ fn a_channel_that_was_taken_is_never_fought_for() {
     let mut bench = Bench::live(0);
     bench.tell(Input::Notice(SystemNotice::NoLongerSubscribed), 100);
     let seen = bench.tell(Input::Ended(EndReason::Kicked), 100);
-    assert_eq!(
-        seen,
-        [Action::Down(EndReason::Kicked), Action::Call(Step::Count)]
-    );
+    assert_eq!(seen, [Action::Down(EndReason::Kicked), Action::Call(Step::Count)]);
 }

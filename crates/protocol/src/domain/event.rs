@@ -54,13 +54,7 @@ pub enum TopicClass {
 
 impl TopicClass {
     /// Every class, in the order they are shown.
-    pub const ALL: [Self; 5] = [
-        Self::Queue,
-        Self::User,
-        Self::Detail,
-        Self::Metrics,
-        Self::Other,
-    ];
+    pub const ALL: [Self; 5] = [Self::Queue, Self::User, Self::Detail, Self::Metrics, Self::Other];
 
     /// The word used in metrics.
     #[must_use]
@@ -139,9 +133,7 @@ impl Event {
     /// `metadata.CorrelationId`, if the envelope has one.
     #[must_use]
     pub fn correlation_id(&self) -> Option<&str> {
-        self.correlation_id
-            .clone()
-            .and_then(|range| self.frame.text.get(range))
+        self.correlation_id.clone().and_then(|range| self.frame.text.get(range))
     }
 }
 

@@ -42,10 +42,7 @@ pub struct Facts<'a> {
 
 /// One participant of a conversation.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "fields are documented in schemas/conversation_event.avsc"
-)]
+#[allow(missing_docs, reason = "fields are documented in schemas/conversation_event.avsc")]
 pub struct Participant<'a> {
     pub participant_id: Option<Text<'a>>,
     pub purpose: Option<Text<'a>>,
@@ -65,10 +62,7 @@ pub struct Participant<'a> {
 
 /// One media leg of a participant.
 #[derive(Clone, Debug, Default, PartialEq)]
-#[allow(
-    missing_docs,
-    reason = "fields are documented in schemas/conversation_event.avsc"
-)]
+#[allow(missing_docs, reason = "fields are documented in schemas/conversation_event.avsc")]
 pub struct MediaLeg<'a> {
     pub leg_id: Option<Text<'a>>,
     pub media_type: Text<'a>,

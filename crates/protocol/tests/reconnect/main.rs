@@ -1,0 +1,50 @@
+//! Reconnecting, in simulated time, against the core of the simulator: ours and the classics.
+
+#![allow(unreachable_pub, reason = "the modules are shared with an example")]
+
+mod classic;
+mod ours;
+mod scenario;
+mod world;
+
+use classic::Policy;
+use scenario::{Who, accept_then_close, outage};
+
+#[test]
+fn after_ten_minutes_of_outage_twenty_channels_are_back_in_fifteen_seconds_without_a_429() {
+    for seed in 1..=10 {
+        let seen = outage(Who::Ours, 600, seed);
+        let back = seen.all_back_secs.expect("never back");
+        assert!(back < 15.0, "seed {seed}: {back} s");
+        assert_eq!(seen.rate_limited, 0, "seed {seed}");
+        assert!(seen.asked_meanwhile <= 200, "seed {seed}: {} requests", seen.asked_meanwhile);
+    }
+}
+
+#[test]
+fn a_server_that_accepts_and_closes_a_thousand_times_is_dialled_at_a_bounded_rate() {
+    let seen = accept_then_close(Who::Ours, 1_000, 1);
+    // nine tenths of 300 a minute for each of two clients, dials among them
+    let per_minute = 60.0 * 1_000.0 / seen.trouble_secs;
+    assert!(per_minute < 200.0, "{per_minute} dials a minute");
+    assert!(seen.peak_per_minute <= 540, "{}", seen.peak_per_minute);
+    assert_eq!(seen.rate_limited, 0);
+    assert!(seen.all_back_secs.is_some());
+}
+
+#[test]
+fn the_recommended_ten_attempts_do_not_outlive_a_ten_minute_outage() {
+    let seen = outage(Who::Classic(Policy::Jitter), 600, 1);
+    assert_eq!((seen.all_back_secs, seen.gave_up), (None, 20));
+}
+
+#[test]
+fn dialling_again_every_second_asks_thousands_of_times_in_vain() {
+    let seen = outage(Who::Classic(Policy::Plain), 600, 1);
+    assert!(seen.asked_meanwhile > 10_000, "{}", seen.asked_meanwhile);
+}
+
+#[test]
+fn equal_seeds_give_equal_runs() {
+    assert_eq!(outage(Who::Ours, 60, 7), outage(Who::Ours, 60, 7));
+}
