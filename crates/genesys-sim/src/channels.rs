@@ -1,6 +1,6 @@
 //! Channels: 20 per client, eviction, 24 h of life, one socket each, subscriptions that survive it.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use crate::settings::Settings;
 
@@ -24,6 +24,8 @@ pub struct Channel {
     pub topics: BTreeSet<String>,
     /// The open socket.
     pub socket: Option<SocketId>,
+    /// Single topics whose events it gets now; follows `topics`, perhaps later.
+    heard: BTreeSet<String>,
 }
 
 /// All channels, and who listens to what.
@@ -32,6 +34,8 @@ pub struct Channels {
     by_id: BTreeMap<String, Channel>,
     /// Single topic to the ids of the channels subscribed to it.
     listeners: BTreeMap<String, BTreeSet<String>>,
+    /// Channels whose new topics take effect at a time, in order.
+    unsettled: VecDeque<(u64, String)>,
     created: u64,
 }
 
@@ -40,10 +44,7 @@ pub struct Channels {
 pub fn expand(topic: &str) -> Vec<String> {
     match topic.split_once('?') {
         None => vec![topic.to_owned()],
-        Some((prefix, lasts)) => lasts
-            .split('&')
-            .map(|last| format!("{prefix}.{last}"))
-            .collect(),
+        Some((prefix, lasts)) => lasts.split('&').map(|last| format!("{prefix}.{last}")).collect(),
     }
 }
 
@@ -81,6 +82,7 @@ impl Channels {
             used_ms: now_ms,
             topics: BTreeSet::new(),
             socket: None,
+            heard: BTreeSet::new(),
         };
         self.by_id.insert(id.clone(), channel);
         (id, evicted)
@@ -100,31 +102,47 @@ impl Channels {
     /// Takes a channel away.
     pub fn remove(&mut self, id: &str) -> Option<Channel> {
         let channel = self.by_id.remove(id)?;
-        for topic in channel.topics.iter().flat_map(|topic| expand(topic)) {
-            self.forget(&topic, id);
+        for topic in &channel.heard {
+            self.forget(topic, id);
         }
         Some(channel)
     }
 
-    /// Replaces the topics of a channel.
+    /// Replaces the topics of a channel, with effect from now on.
     pub fn set_topics(&mut self, id: &str, topics: BTreeSet<String>) {
-        let Some(channel) = self.by_id.get_mut(id) else {
-            return;
-        };
-        let old = std::mem::replace(&mut channel.topics, topics);
-        let new: Vec<String> = channel
-            .topics
-            .iter()
-            .flat_map(|topic| expand(topic))
-            .collect();
-        for topic in old.iter().flat_map(|topic| expand(topic)) {
-            self.forget(&topic, id);
+        if let Some(channel) = self.by_id.get_mut(id) {
+            channel.topics = topics;
+            self.settle_one(id);
         }
-        for topic in new {
-            self.listeners
-                .entry(topic)
-                .or_default()
-                .insert(id.to_owned());
+    }
+
+    /// Replaces the topics of a channel; events follow at `due_ms`.
+    pub fn set_topics_at(&mut self, id: &str, topics: BTreeSet<String>, due_ms: u64) {
+        if let Some(channel) = self.by_id.get_mut(id) {
+            channel.topics = topics;
+            self.unsettled.push_back((due_ms, id.to_owned()));
+        }
+    }
+
+    /// Lets new topics take effect whose time has come.
+    pub fn settle(&mut self, now_ms: u64) {
+        while self.unsettled.front().is_some_and(|(due_ms, _)| *due_ms <= now_ms) {
+            if let Some((_, id)) = self.unsettled.pop_front() {
+                self.settle_one(&id);
+            }
+        }
+    }
+
+    fn settle_one(&mut self, id: &str) {
+        let Some(channel) = self.by_id.get_mut(id) else { return };
+        let wanted = channel.topics.iter().flat_map(|topic| expand(topic)).collect();
+        let old = std::mem::replace(&mut channel.heard, wanted);
+        let new = channel.heard.clone();
+        for topic in old.difference(&new) {
+            self.forget(topic, id);
+        }
+        for topic in new.difference(&old) {
+            self.listeners.entry(topic.clone()).or_default().insert(id.to_owned());
         }
     }
 
@@ -143,9 +161,7 @@ impl Channels {
         &'a self,
         client: &'a str,
     ) -> impl Iterator<Item = (&'a String, &'a Channel)> {
-        self.by_id
-            .iter()
-            .filter(move |(_, channel)| channel.client == client)
+        self.by_id.iter().filter(move |(_, channel)| channel.client == client)
     }
 
     /// All channels.
@@ -195,27 +211,15 @@ mod tests {
         channels.get_mut(&id).unwrap().socket = Some(99);
         let (_, evicted) = channels.create("c", "t", (98, 9), &settings, 101);
         assert_eq!(evicted[0].0, ids[0]);
-        assert_eq!(
-            channels
-                .create("other", "t", (1, 1), &settings, 102)
-                .1
-                .len(),
-            0
-        );
+        assert_eq!(channels.create("other", "t", (1, 1), &settings, 102).1.len(), 0);
     }
 
     #[test]
     fn a_combined_topic_is_heard_under_its_single_names() {
         let (mut channels, settings) = (Channels::default(), Settings::default());
         let (id, _) = channels.create("c", "t", (1, 2), &settings, 0);
-        channels.set_topics(
-            &id,
-            BTreeSet::from(["v2.users.u?presence&station".to_owned()]),
-        );
-        assert_eq!(
-            channels.listeners("v2.users.u.station").collect::<Vec<_>>(),
-            [&id]
-        );
+        channels.set_topics(&id, BTreeSet::from(["v2.users.u?presence&station".to_owned()]));
+        assert_eq!(channels.listeners("v2.users.u.station").collect::<Vec<_>>(), [&id]);
         channels.set_topics(&id, BTreeSet::new());
         assert_eq!(channels.wanted().count(), 0);
     }

@@ -59,6 +59,12 @@ pub struct ServeArgs {
     /// Where ledger entries go that no longer fit into memory; default is a temporary file.
     #[arg(long, value_name = "FILE")]
     pub ledger_file: Option<PathBuf>,
+    /// Keep no ledger, only counts: for measurements at the highest rates.
+    #[arg(long, conflicts_with = "ledger_file")]
+    pub no_ledger: bool,
+    /// Behaviour of the platform as a JSON object; GET /sim/settings shows what there is.
+    #[arg(long, value_name = "FILE")]
+    pub settings: Option<PathBuf>,
 }
 
 impl ServeArgs {
@@ -67,22 +73,25 @@ impl ServeArgs {
     /// # Errors
     /// Names the flag or file that is wrong.
     pub async fn start(self) -> anyhow::Result<Running> {
-        server::start(self.settings()?).await
+        server::start(self.serve_settings()?).await
     }
 
-    fn settings(self) -> anyhow::Result<ServeSettings> {
+    fn serve_settings(self) -> anyhow::Result<ServeSettings> {
         anyhow::ensure!(
             self.rate > 0.0 && self.rate <= 20_000.0,
             "--rate is {}; allowed: above 0, up to 20000",
             self.rate
         );
-        let mut settings = Settings::default().scaled(self.time_scale);
+        let mut settings = Settings::default();
+        if let Some(path) = &self.settings {
+            let wrong = |error: String| anyhow::anyhow!("{}: {error}", path.display());
+            let changes = serde_json::from_str(&read(path)?).map_err(|e| wrong(e.to_string()))?;
+            settings = settings.patched(&changes).map_err(wrong)?;
+        }
+        settings = settings.scaled(self.time_scale);
         if !self.clients.is_empty() {
-            settings.clients = self
-                .clients
-                .iter()
-                .map(|text| client(text))
-                .collect::<Result<_, _>>()?;
+            settings.clients =
+                self.clients.iter().map(|text| client(text)).collect::<Result<_, _>>()?;
         }
         let faults = match &self.faults {
             None => Vec::new(),
@@ -118,6 +127,7 @@ impl ServeArgs {
             replay_loop_rate: self.replay_loop.unwrap_or(0.0),
             tls_ca_out: self.tls_ca_out,
             ledger_file: self.ledger_file,
+            no_ledger: self.no_ledger,
         })
     }
 }

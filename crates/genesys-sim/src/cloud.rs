@@ -8,6 +8,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
 use crate::channels::{Channels, SocketId};
+use crate::dials::{Dial, wanted_directly};
 use crate::faults::{Applied, Fault, What};
 use crate::http::Answer;
 use crate::ledger::{Entry, Ledger};
@@ -49,6 +50,9 @@ pub struct Cloud {
     pub(crate) outputs: VecDeque<Output>,
     pub(crate) base_uri: String,
     pub(crate) wall_origin_ms: u64,
+    pub(crate) now_ms: u64,
+    pub(crate) dials: VecDeque<Dial>,
+    pub(crate) full: BTreeSet<SocketId>,
     ledger: Ledger,
     next_socket: SocketId,
     counters: Counters,
@@ -110,6 +114,9 @@ impl Cloud {
             outputs: VecDeque::new(),
             base_uri: base_uri.to_owned(),
             wall_origin_ms,
+            now_ms: 0,
+            dials: VecDeque::new(),
+            full: BTreeSet::new(),
             ledger: Ledger::default(),
             next_socket: 0,
             counters: Counters::default(),
@@ -129,9 +136,11 @@ impl Cloud {
     /// Makes the next change of the traffic and fans it out.
     pub fn publish_next(&mut self, now_ms: u64) -> usize {
         let channels = &self.channels;
-        let change = self
-            .traffic
-            .next(&|topic| channels.listeners(topic).next().is_some());
+        let direct = self.has_direct().then_some(self.settings.direct_frames);
+        let change = self.traffic.next(&|topic| {
+            channels.listeners(topic).next().is_some()
+                || direct.is_some_and(|frames| wanted_directly(frames, topic))
+        });
         self.publish(&change, now_ms)
     }
 
@@ -154,16 +163,24 @@ impl Cloud {
         conversation_id: Option<String>,
         now_ms: u64,
     ) -> bool {
+        self.now_ms = now_ms;
         let (mut delivered, mut dropped) = (Vec::new(), Vec::new());
-        let listeners: Vec<String> = self.channels.listeners(topic).cloned().collect();
         if let Some(body) = body {
-            for id in &listeners {
-                let Some(channel) = self.channels.get(id) else {
-                    continue;
-                };
-                let number = channel.number;
-                let socket = channel.socket;
-                match self.deliver(socket, topic, body, now_ms) {
+            let ids = self.channels.listeners(topic).filter_map(|id| self.channels.get(id));
+            let listeners: Vec<_> = ids.map(|channel| (channel.number, channel.socket)).collect();
+            let mut same = None;
+            for (number, socket) in listeners {
+                let put = self.hears(socket, now_ms).and_then(|id| {
+                    let text = match &same {
+                        Some(text) => Arc::clone(text),
+                        None => self.envelope(topic, body),
+                    };
+                    if self.settings.same_correlation_id {
+                        same = Some(Arc::clone(&text));
+                    }
+                    self.put(id, text)
+                });
+                match put {
                     Ok(()) => delivered.push(number),
                     Err(why) => dropped.push((number, why)),
                 }
@@ -182,6 +199,37 @@ impl Cloud {
             dropped,
         });
         covered
+    }
+
+    /// The frame of an event, with a correlation id of its own.
+    pub(crate) fn envelope(&mut self, topic: &str, body: &str) -> Arc<str> {
+        let (high, low) = self.random_pair();
+        let extras = self.settings.metadata_extras_share;
+        let extras = extras > 0.0 && self.rng.random_bool(extras);
+        let mut text = String::with_capacity(body.len() + topic.len() + 160);
+        for part in [r#"{"topicName":""#, topic, r#"","version":"2","eventBody":"#, body] {
+            text.push_str(part);
+        }
+        let id = format!(r#","metadata":{{"CorrelationId":"{high:016x}{low:016x}""#);
+        text.push_str(&id);
+        text.push_str(if extras { r#","type":"UPDATE","origin":{}}}"# } else { "}}" });
+        Arc::from(text)
+    }
+
+    /// Sockets whose readers are so slow that their events are dropped for now.
+    pub fn mark_full(&mut self, full: BTreeSet<SocketId>) {
+        self.full = full;
+    }
+
+    /// The behaviour in force.
+    #[must_use]
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// Changes the behaviour from now on.
+    pub fn set_settings(&mut self, settings: Settings) {
+        self.settings = settings;
     }
 
     /// Everything that was generated.
@@ -207,10 +255,7 @@ impl Cloud {
 
     /// Adds a fault; it happens when its time has come.
     pub fn inject(&mut self, fault: Fault) {
-        let at = self
-            .faults
-            .waiting
-            .partition_point(|other| other.at_ms <= fault.at_ms);
+        let at = self.faults.waiting.partition_point(|other| other.at_ms <= fault.at_ms);
         self.faults.waiting.insert(at, fault);
     }
 
@@ -229,10 +274,7 @@ impl Cloud {
     /// Numbers of the channels that have a socket.
     #[must_use]
     pub fn connected(&self) -> Vec<u64> {
-        let open = self
-            .channels
-            .all()
-            .filter(|(_, channel)| channel.socket.is_some());
+        let open = self.channels.all().filter(|(_, channel)| channel.socket.is_some());
         open.map(|(_, channel)| channel.number).collect()
     }
 
@@ -263,9 +305,7 @@ impl Cloud {
         applies: impl Fn(&Fault) -> bool,
     ) -> Option<Fault> {
         let found = self.faults.active.iter_mut().find(|active| {
-            let lasts = active
-                .left
-                .map_or(now_ms < active.until_ms, |left| left > 0);
+            let lasts = active.left.map_or(now_ms < active.until_ms, |left| left > 0);
             active.fault.what == what && lasts && applies(&active.fault)
         })?;
         if let Some(left) = &mut found.left {

@@ -30,7 +30,7 @@ pub enum What {
     Reset,
     /// Bytes stop in both directions; the connection stays.
     HalfOpen,
-    /// A close frame with `args.code` (default 1000) and `args.reason`.
+    /// A close frame with `args.code` (default 1000) and `args.reason`; 1006 ends without a frame.
     Close,
     /// Close 1001 "idle timeout".
     IdleClose,
@@ -39,15 +39,18 @@ pub enum What {
     SocketClosing,
     /// For `for_ms`, or `args.count` times, a new socket is closed at once with `args.code`.
     AcceptClose,
-    /// For `for_ms` no events are delivered, heartbeats and pongs are.
+    /// For `for_ms` no events are delivered, heartbeats and pongs are; `args.of=heartbeats` is the
+    /// other way round.
     Silence,
-    /// The next `args.count` (default 1) pings are not answered.
+    /// The next `args.count` (default 1) pings are not answered, or `args.delay_ms` too late.
     LostPong,
-    /// For `for_ms`, or `args.count` times, REST answers with `args.status`.
+    /// For `for_ms`, or `args.count` times, REST answers with `args.status`; 0 cuts the connection.
     HttpStatus,
-    /// For `for_ms` REST answers `args.delay_ms` later.
+    /// For `for_ms` REST answers `args.delay_ms` later; `args.before` holds the request back
+    /// instead, before it takes effect.
     Slow,
-    /// Tokens are revoked, sockets of their channels closed.
+    /// All tokens of the client are revoked, the sockets named by `whom` closed; `args.disable`
+    /// keeps the client from getting new ones.
     Revoke,
     /// Channels are taken away as if a 21st had been created.
     Evict,
@@ -148,6 +151,16 @@ impl Serialize for Whom {
     }
 }
 
+/// What a silence keeps back.
+#[derive(Clone, Copy, Debug, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum Of {
+    /// Events; heartbeats and pongs go on.
+    Events,
+    /// Heartbeats; events and pongs go on.
+    Heartbeats,
+}
+
 /// What a fault may need besides.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
@@ -168,6 +181,12 @@ pub struct Args {
     pub count: Option<u32>,
     /// How much later.
     pub delay_ms: Option<u64>,
+    /// Whether a request is held back rather than its answer.
+    pub before: Option<bool>,
+    /// What a silence keeps back; events unless it says otherwise.
+    pub of: Option<Of>,
+    /// Whether a revoked client stays without tokens.
+    pub disable: Option<bool>,
     /// Whether it is announced.
     pub notice: Option<bool>,
     /// Whether the announced thing happens.
@@ -213,25 +232,52 @@ mod tests {
         let text = r#"[{"at_ms":9,"what":"reset","whom":"newest"},
                        {"at_ms":3,"what":"http_status","for_ms":5,"args":{"status":429}}]"#;
         let faults = read_timeline(text).unwrap();
-        assert_eq!(
-            (faults[0].what, faults[1].whom.clone()),
-            (What::HttpStatus, Whom::Newest)
-        );
+        assert_eq!((faults[0].what, faults[1].whom.clone()), (What::HttpStatus, Whom::Newest));
+    }
+
+    #[test]
+    fn the_schema_allows_exactly_what_is_read() {
+        let text = include_str!("../timeline.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(text).unwrap();
+        let words = |value: &serde_json::Value| -> Vec<String> {
+            serde_json::from_value(value.clone()).unwrap()
+        };
+        let kinds: Vec<&str> = What::ALL.iter().map(|what| what.as_str()).collect();
+        assert_eq!(words(&schema["$defs"]["what"]["enum"]), kinds);
+
+        let fault = Fault {
+            at_ms: 0,
+            what: What::Reset,
+            whom: Whom::Oldest,
+            for_ms: 0,
+            args: Args::default(),
+        };
+        let written = serde_json::to_value(&fault).unwrap();
+        let keys = |value: &serde_json::Value| -> std::collections::BTreeSet<String> {
+            value.as_object().unwrap().keys().cloned().collect()
+        };
+        let defs = &schema["$defs"];
+        assert_eq!(keys(&defs["fault"]["properties"]), keys(&written));
+        assert_eq!(keys(&defs["args"]["properties"]), keys(&written["args"]));
+
+        let mut names = words(&defs["whom"]["anyOf"][0]["enum"]);
+        names.extend(["channel:7".to_owned(), "client:a:b".to_owned()]);
+        for whom in names {
+            let entry = serde_json::json!([{"what": "reset", "whom": whom}]);
+            assert!(read_timeline(&entry.to_string()).is_ok(), "{whom}");
+        }
+        for of in words(&defs["args"]["properties"]["of"]["enum"]) {
+            let entry = serde_json::json!([{"what": "silence", "args": {"of": of}}]);
+            assert!(read_timeline(&entry.to_string()).is_ok(), "{of}");
+        }
     }
 
     #[test]
     fn a_mistake_is_named_with_its_entry_and_what_is_allowed() {
         let error = read_timeline(r#"[{"what":"reset"},{"what":"explode"}]"#).unwrap_err();
-        assert!(
-            error.starts_with("fault 1:") && error.contains("half_open"),
-            "{error}"
-        );
+        assert!(error.starts_with("fault 1:") && error.contains("half_open"), "{error}");
         let error = read_timeline(r#"[{"what":"reset","whom":"me"}]"#).unwrap_err();
         assert!(error.contains("channel:N"), "{error}");
-        assert!(
-            read_timeline(r#"[{"what":"reset","fro_ms":1}]"#)
-                .unwrap_err()
-                .contains("fro_ms")
-        );
+        assert!(read_timeline(r#"[{"what":"reset","fro_ms":1}]"#).unwrap_err().contains("fro_ms"));
     }
 }

@@ -38,20 +38,13 @@ impl Answer {
     /// A JSON answer.
     #[must_use]
     pub fn json(status: u16, body: &Value) -> Self {
-        Self {
-            status,
-            body: body.to_string(),
-            ..Self::default()
-        }
+        Self { status, body: body.to_string(), ..Self::default() }
     }
 
     /// An answer without a body.
     #[must_use]
     pub fn empty(status: u16) -> Self {
-        Self {
-            status,
-            ..Self::default()
-        }
+        Self { status, ..Self::default() }
     }
 
     /// No answer: the connection is cut.
@@ -70,6 +63,39 @@ impl Answer {
                 "contextId": "", "details": [], "errors": [],
             }),
         )
+    }
+
+    /// An error with the platform's usual code and message for this status; a gateway's 502 is
+    /// no JSON.
+    #[must_use]
+    pub fn usual_error(status: u16) -> Self {
+        let (code, message) = match status {
+            400 => (
+                "bad.request",
+                "The request could not be understood by the server due to malformed syntax.",
+            ),
+            401 => ("bad.credentials", "Invalid login credentials."),
+            403 => ("not.authorized", "You are not authorized to perform the requested action."),
+            404 => ("not.found", "The requested resource was not found."),
+            408 => (
+                "client.timeout",
+                "The client did not produce a request within the server timeout limit. This can be caused by a slow network connection and/or large payloads.",
+            ),
+            500 => (
+                "internal.server.error",
+                "The server encountered an unexpected condition which prevented it from fulfilling the request.",
+            ),
+            502 => {
+                let body = "<html><body><h1>502 Bad Gateway</h1></body></html>".to_owned();
+                return Self { status, body, ..Self::default() };
+            }
+            504 => ("request.timeout", "The request timed out."),
+            _ => (
+                "service.unavailable",
+                "Service Unavailable - The server is currently unavailable (because it is overloaded or down for maintenance).",
+            ),
+        };
+        Self::error(status, code, message)
     }
 
     /// 404 as the platform words it.
@@ -102,22 +128,16 @@ impl Answer {
                           "namespace": "platform.api", "value": limit},
             }),
         );
-        answer
-            .headers
-            .push(("Retry-After", retry_after_secs.to_string()));
+        answer.headers.push(("Retry-After", retry_after_secs.to_string()));
         answer
     }
 
     /// Puts the correlation id into header and error body.
     #[must_use]
     pub fn with_context(mut self, context: &str) -> Self {
-        self.body = self.body.replacen(
-            "\"contextId\":\"\"",
-            &format!("\"contextId\":\"{context}\""),
-            1,
-        );
-        self.headers
-            .push(("ININ-Correlation-Id", context.to_owned()));
+        self.body =
+            self.body.replacen("\"contextId\":\"\"", &format!("\"contextId\":\"{context}\""), 1);
+        self.headers.push(("ININ-Correlation-Id", context.to_owned()));
         self
     }
 }

@@ -13,10 +13,7 @@ impl Json {
     /// An empty text.
     #[must_use]
     pub fn new() -> Self {
-        Self {
-            text: String::with_capacity(3_000),
-            comma: false,
-        }
+        Self { text: String::with_capacity(3_000), comma: false }
     }
 
     /// The text.
@@ -155,18 +152,10 @@ mod tests {
     #[test]
     fn what_is_written_is_json() {
         let mut json = Json::new();
-        json.open("")
-            .str("a\"b", "ü\n\u{1}")
-            .open_list("list")
-            .num("", 1)
-            .open("")
-            .close();
+        json.open("").str("a\"b", "ü\n\u{1}").open_list("list").num("", 1).open("").close();
         json.close_list().opt("none", None).bool("t", true).close();
         let text = json.finish();
-        assert_eq!(
-            text,
-            "{\"a\\\"b\":\"ü\\n\\u0001\",\"list\":[1,{}],\"t\":true}"
-        );
+        assert_eq!(text, "{\"a\\\"b\":\"ü\\n\\u0001\",\"list\":[1,{}],\"t\":true}");
         assert!(serde_json::from_str::<serde_json::Value>(&text).is_ok());
     }
 

@@ -26,6 +26,28 @@ pub struct Entry {
     pub dropped: Vec<(u64, &'static str)>,
 }
 
+impl Entry {
+    /// The first 16 bytes of the BLAKE3 hash of the body as sent, in hexadecimal.
+    #[must_use]
+    pub fn digest(&self) -> Option<String> {
+        let hash = self.body.as_ref().map(|body| blake3::hash(body.as_bytes()).to_hex());
+        hash.map(|hash| hash.chars().take(32).collect())
+    }
+
+    /// The entry as a line of JSON, its digest included.
+    #[must_use]
+    pub fn line(&self) -> String {
+        #[derive(Serialize)]
+        struct Line<'a> {
+            #[serde(flatten)]
+            entry: &'a Entry,
+            digest: Option<String>,
+        }
+        let line = Line { entry: self, digest: self.digest() };
+        serde_json::to_string(&line).expect("an entry is plain data")
+    }
+}
+
 /// Entries in memory; the owner takes old ones away when they weigh too much.
 #[derive(Debug, Default)]
 pub struct Ledger {
@@ -33,6 +55,7 @@ pub struct Ledger {
     bytes: usize,
     last_seq: u64,
     covered: u64,
+    counts_only: bool,
 }
 
 impl Ledger {
@@ -41,20 +64,21 @@ impl Ledger {
         self.last_seq += 1;
         entry.seq = self.last_seq;
         self.covered += u64::from(entry.covered);
-        self.bytes += weight(&entry);
-        self.entries.push_back(entry);
+        if !self.counts_only {
+            self.bytes += weight(&entry);
+            self.entries.push_back(entry);
+        }
+    }
+
+    /// From now on entries are counted and not kept: for measurements, where nobody reads them.
+    pub fn count_only(&mut self) {
+        self.counts_only = true;
     }
 
     /// Entries after `seq` that are still in memory, oldest first, at most `limit`.
     pub fn after(&self, seq: u64, limit: usize) -> impl Iterator<Item = &Entry> {
-        let skip = self
-            .entries
-            .front()
-            .map_or(0, |first| (seq + 1).saturating_sub(first.seq));
-        self.entries
-            .iter()
-            .skip(usize::try_from(skip).unwrap_or(usize::MAX))
-            .take(limit)
+        let skip = self.entries.front().map_or(0, |first| (seq + 1).saturating_sub(first.seq));
+        self.entries.iter().skip(usize::try_from(skip).unwrap_or(usize::MAX)).take(limit)
     }
 
     /// Takes the oldest entries away until at most `cap` bytes are left in memory.

@@ -4,10 +4,13 @@
 //! gives answers and frames. The feature `server` puts it behind HTTP and WebSocket. It shares no
 //! code with any client, so it cannot share a client's misreadings.
 
+#[cfg(test)]
+mod bench;
 pub mod channels;
 #[cfg(feature = "server")]
 pub mod cli;
 pub mod cloud;
+pub mod dials;
 pub mod faults;
 pub mod http;
 pub mod json;
@@ -16,11 +19,14 @@ pub mod limits;
 pub mod oauth;
 pub mod replay;
 mod rest;
+pub use rest::Kind;
 #[cfg(feature = "server")]
 #[expect(clippy::disallowed_methods, reason = "the front end owns its clock and its tasks")]
 pub mod server;
 pub mod settings;
 mod streaming;
+mod strike;
+mod topics;
 pub mod traffic;
 
 pub use cloud::{Cloud, Output};

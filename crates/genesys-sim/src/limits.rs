@@ -35,11 +35,7 @@ impl Limits {
     pub fn take(&mut self, key: &str, limit: u32, settings: &Settings, now_ms: u64) -> Verdict {
         let window = self.windows.entry(key.to_owned()).or_default();
         let end_ms = if settings.sliding_window {
-            while window
-                .times
-                .front()
-                .is_some_and(|at| at + WINDOW_MS <= now_ms)
-            {
+            while window.times.front().is_some_and(|at| at + WINDOW_MS <= now_ms) {
                 window.times.pop_front();
             }
             window.count = u32::try_from(window.times.len()).unwrap_or(u32::MAX);
@@ -58,10 +54,21 @@ impl Limits {
             }
         }
         let reset_secs = end_ms.saturating_sub(now_ms).div_ceil(1000).max(1);
-        Verdict {
-            allowed,
-            count: window.count,
-            reset_secs,
+        Verdict { allowed, count: window.count, reset_secs }
+    }
+    /// Requests used in the window of `key` and whole seconds to its end, counting nothing.
+    #[must_use]
+    pub fn peek(&self, key: &str, now_ms: u64) -> (u32, u64) {
+        let left = |start_ms: u64| (start_ms + WINDOW_MS).saturating_sub(now_ms);
+        match self.windows.get(key) {
+            Some(window) if window.count > 0 => {
+                let start_ms = window.times.front().copied().unwrap_or(window.start_ms);
+                match left(start_ms) {
+                    0 => (0, WINDOW_MS / 1000),
+                    ms => (window.count, ms.div_ceil(1000)),
+                }
+            }
+            Some(_) | None => (0, WINDOW_MS / 1000),
         }
     }
 }
@@ -77,24 +84,14 @@ mod tests {
             assert!(limits.take("t", 300, &settings, 5_000).allowed);
         }
         let refused = limits.take("t", 300, &settings, 35_500);
-        assert_eq!(
-            refused,
-            Verdict {
-                allowed: false,
-                count: 300,
-                reset_secs: 30
-            }
-        );
+        assert_eq!(refused, Verdict { allowed: false, count: 300, reset_secs: 30 });
         assert!(limits.take("t", 300, &settings, 65_000).allowed);
         assert!(limits.take("other", 300, &settings, 35_500).allowed);
     }
 
     #[test]
     fn a_sliding_window_frees_requests_one_by_one() {
-        let settings = Settings {
-            sliding_window: true,
-            ..Settings::default()
-        };
+        let settings = Settings { sliding_window: true, ..Settings::default() };
         let mut limits = Limits::default();
         assert!(limits.take("t", 2, &settings, 0).allowed);
         assert!(limits.take("t", 2, &settings, 30_000).allowed);

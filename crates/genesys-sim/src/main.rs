@@ -4,6 +4,7 @@ use std::io::Write as _;
 
 use clap::{Parser, Subcommand};
 use genesys_sim::cli::ServeArgs;
+use tokio::signal::unix::{SignalKind, signal};
 
 #[derive(Parser)]
 #[command(version, about = "A Genesys Cloud that fits in a process")]
@@ -24,12 +25,13 @@ async fn main() -> anyhow::Result<()> {
     let running = args.start().await?;
     let url = running.url();
     let mut out = std::io::stdout();
-    writeln!(
-        out,
-        "{{\"url\":\"{url}\",\"direct_url\":\"{}\"}}",
-        running.direct_url()
-    )?;
+    writeln!(out, "{{\"url\":\"{url}\",\"direct_url\":\"{}\"}}", running.direct_url())?;
     out.flush()?;
-    tokio::signal::ctrl_c().await?;
+    // either way the simulator is dropped, which removes its temporary file
+    let mut terminated = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted?,
+        _ = terminated.recv() => {}
+    }
     Ok(())
 }

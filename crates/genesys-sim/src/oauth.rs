@@ -18,6 +18,7 @@ pub struct OAuth {
 #[derive(Debug)]
 struct Token {
     client: String,
+    from_ms: u64,
     until_ms: u64,
 }
 
@@ -80,21 +81,26 @@ impl OAuth {
         if grant_type != Some("client_credentials") {
             return Answer::json(400, &json!({"error": "unsupported_grant_type"}));
         }
+        if settings.new_token_ends_earlier {
+            self.revoke_client(Some(client));
+        }
         self.granted += 1;
         let token = format!("sim-{:x}-{random:016x}", self.granted);
         let until_ms = now_ms + settings.token_life_ms;
-        self.tokens.insert(
-            token.clone(),
-            Token {
-                client: client.to_owned(),
-                until_ms,
-            },
-        );
-        let expires_in = settings.token_life_ms / 1000;
-        Answer::json(
-            200,
-            &json!({"access_token": token, "token_type": "bearer", "expires_in": expires_in}),
-        )
+        let granted = Token { client: client.to_owned(), from_ms: now_ms, until_ms };
+        self.tokens.insert(token.clone(), granted);
+        let mut answer = json!({"access_token": token, "token_type": settings.token_type,
+                                "expires_in": settings.token_life_ms / 1000});
+        if !settings.scopes.is_empty() {
+            answer["scope"] = settings.scopes.join(" ").into();
+        }
+        Answer::json(200, &answer)
+    }
+
+    /// How long ago a token was granted, if it ever was and is not revoked.
+    #[must_use]
+    pub fn age_ms(&self, token: &str, now_ms: u64) -> Option<u64> {
+        self.tokens.get(token).map(|token| now_ms.saturating_sub(token.from_ms))
     }
 
     /// The client a token belongs to.
@@ -102,10 +108,7 @@ impl OAuth {
     /// # Errors
     /// [`BadToken`] says what is wrong with it.
     pub fn client_of(&self, token: Option<&str>, now_ms: u64) -> Result<String, BadToken> {
-        let found = self
-            .tokens
-            .get(token.ok_or(BadToken::Missing)?)
-            .ok_or(BadToken::Unknown)?;
+        let found = self.tokens.get(token.ok_or(BadToken::Missing)?).ok_or(BadToken::Unknown)?;
         if self.disabled.contains(&found.client) {
             return Err(BadToken::Unknown);
         }
@@ -123,8 +126,7 @@ impl OAuth {
     /// Forgets every token of a client; `None` means of all.
     pub fn revoke_client(&mut self, client: Option<&str>) -> usize {
         let before = self.tokens.len();
-        self.tokens
-            .retain(|_, token| client.is_some_and(|client| client != token.client));
+        self.tokens.retain(|_, token| client.is_some_and(|client| client != token.client));
         before - self.tokens.len()
     }
 
@@ -155,18 +157,9 @@ mod tests {
             unknown.body,
             r#"{"error":"invalid_client","description":"client not found","error_description":"client not found"}"#
         );
-        assert_eq!(
-            ask("sim-client", "x", Some("client_credentials")).status,
-            401
-        );
-        assert_eq!(
-            ask("sim-client", "sim-secret", Some("password")).status,
-            400
-        );
-        assert_eq!(
-            ask("sim-client", "sim-secret", Some("client_credentials")).status,
-            200
-        );
+        assert_eq!(ask("sim-client", "x", Some("client_credentials")).status, 401);
+        assert_eq!(ask("sim-client", "sim-secret", Some("password")).status, 400);
+        assert_eq!(ask("sim-client", "sim-secret", Some("client_credentials")).status, 200);
     }
 
     #[test]
@@ -186,18 +179,9 @@ mod tests {
             body["access_token"].as_str().unwrap().to_owned()
         };
         let (first, second) = (token(0), token(1000));
-        assert_eq!(
-            oauth.client_of(Some(&first), 86_399_999),
-            Ok("sim-client".to_owned())
-        );
-        assert_eq!(
-            oauth.client_of(Some(&first), 86_400_000),
-            Err(BadToken::Expired)
-        );
-        assert_eq!(
-            oauth.client_of(Some(&second), 86_400_000),
-            Ok("sim-client".to_owned())
-        );
+        assert_eq!(oauth.client_of(Some(&first), 86_399_999), Ok("sim-client".to_owned()));
+        assert_eq!(oauth.client_of(Some(&first), 86_400_000), Err(BadToken::Expired));
+        assert_eq!(oauth.client_of(Some(&second), 86_400_000), Ok("sim-client".to_owned()));
         assert_eq!(oauth.client_of(None, 0), Err(BadToken::Missing));
         assert_eq!(oauth.client_of(Some("made up"), 0), Err(BadToken::Unknown));
     }

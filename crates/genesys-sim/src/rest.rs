@@ -1,68 +1,113 @@
-//! The REST API: OAuth, channels, subscriptions, listings, limits.
+//! The REST API: who may ask, how often, and who answers.
 
-use std::collections::BTreeSet;
+mod channels;
+mod listings;
+mod subscriptions;
 
-use serde_json::{Value, json};
-
-use crate::channels::expand;
 use crate::cloud::Cloud;
-use crate::faults::What;
+use crate::faults::{Fault, What, Whom};
 use crate::http::{Answer, Request};
-use crate::json::iso;
+
+pub use listings::Kind;
 
 const MAX_BODY: usize = 512_000;
 const CHANNELS: &str = "/api/v2/notifications/channels";
 
 impl Cloud {
+    /// How many milliseconds a request is held back before it takes effect; ask once, wait, then
+    /// call [`Self::handle`] or open the socket.
+    pub fn held_back(&mut self, request: &Request, upgrade: bool, now_ms: u64) -> u64 {
+        let client = self.asker(request, now_ms);
+        let fault = self.active(What::Slow, now_ms, |fault| {
+            (upgrade || fault.args.before == Some(true))
+                && concerns(fault, &request.path, client.as_deref())
+        });
+        fault.and_then(|fault| fault.args.delay_ms).unwrap_or(0)
+    }
+
     /// Answers one REST request.
     pub fn handle(&mut self, request: &Request, now_ms: u64) -> Answer {
+        self.now_ms = now_ms;
         self.counters_mut().requests += 1;
         if self.is_out(now_ms) {
             return Answer::cut();
         }
-        let slow = self.active(What::Slow, now_ms, |_| true);
-        let answer = match self.refuse_by_fault(&request.path, now_ms) {
+        let client = self.asker(request, now_ms);
+        let slow = self.active(What::Slow, now_ms, |fault| {
+            fault.args.before != Some(true) && concerns(fault, &request.path, client.as_deref())
+        });
+        let mut answer = match self.refuse_by_fault(&request.path, client.as_deref(), now_ms) {
             Err(refusal) => refusal,
-            Ok(()) if request.path == "/oauth/token" => self.token(request, now_ms),
-            Ok(()) => self.authorised(request, now_ms),
+            Ok(()) => {
+                let answer = match request.path.as_str() {
+                    "/oauth/token" => self.token(request, now_ms),
+                    _ => self.authorised(request, now_ms),
+                };
+                self.count_refusal(&answer);
+                answer
+            }
         };
-        self.count_refusal(&answer);
+        self.add_limits(request, &mut answer, now_ms);
         let context = self.random_id();
         let mut answer = answer.with_context(&context);
         answer.delay_ms += slow.and_then(|fault| fault.args.delay_ms).unwrap_or(0);
         answer
     }
 
+    /// The client behind a request, as far as its token or its credentials tell.
+    fn asker(&self, request: &Request, now_ms: u64) -> Option<String> {
+        let header = request.authorization.as_deref();
+        match (request.path.strip_prefix("/channels/"), header) {
+            (Some(id), _) => self.channels.get(id).map(|channel| channel.client.clone()),
+            (None, Some(header)) if header.starts_with("Basic ") => {
+                basic(Some(header)).map(|(user, _)| user)
+            }
+            (None, header) => {
+                let bearer = header.and_then(|value| value.strip_prefix("Bearer "));
+                let token = bearer.or(request.query.get("access_token").map(String::as_str));
+                self.oauth.client_of(token, now_ms).ok()
+            }
+        }
+    }
+
     /// # Errors
-    /// The answer of an active `http_status` fault that concerns this path.
-    pub(crate) fn refuse_by_fault(&mut self, path: &str, now_ms: u64) -> Result<(), Answer> {
-        let concerns = |prefix: &Option<String>| {
-            // without a path, a fault concerns REST and not the upgrade
-            prefix
-                .as_ref()
-                .map_or(!path.starts_with("/channels/"), |p| path.starts_with(p))
-        };
-        let fault = self.active(What::HttpStatus, now_ms, |fault| concerns(&fault.args.path));
+    /// The answer of an active `http_status` fault that concerns this path and client.
+    pub(crate) fn refuse_by_fault(
+        &mut self,
+        path: &str,
+        client: Option<&str>,
+        now_ms: u64,
+    ) -> Result<(), Answer> {
+        let fault = self.active(What::HttpStatus, now_ms, |fault| concerns(fault, path, client));
         let Some(fault) = fault else { return Ok(()) };
         let status = fault.args.status.unwrap_or(503);
-        let mut answer = match (status, &fault.args.body) {
-            (_, Some(body)) => Answer {
-                status,
-                body: body.clone(),
-                ..Answer::default()
-            },
+        let hint = fault.args.retry_after;
+        let mut answer = match (status, fault.args.body) {
+            (0, _) => return Err(Answer::cut()),
+            (_, Some(body)) => Answer { status, body, ..Answer::default() },
             (429, None) => {
-                let mut answer = Answer::too_many(1, self.settings.requests_per_minute);
+                let secs = hint.as_deref().and_then(|hint| hint.parse().ok()).unwrap_or(1);
+                let mut answer = self.too_many(secs, self.settings.requests_per_minute);
                 answer.headers.clear();
                 answer
             }
-            (_, None) => Answer::error(status, "service.unavailable", "Injected by a fault."),
+            (_, None) => Answer::usual_error(status),
         };
-        if let Some(hint) = fault.args.retry_after {
-            answer.headers.push(("Retry-After", hint));
-        }
+        answer.headers.extend(hint.map(|hint| ("Retry-After", hint)));
         self.count_refusal(&answer);
         Err(answer)
+    }
+
+    /// 429 in the platform's words.
+    pub(crate) fn too_many(&self, retry_after_secs: u64, limit: u32) -> Answer {
+        let mut answer = Answer::too_many(retry_after_secs, limit);
+        if !self.settings.limit_in_429
+            && let Ok(mut body) = serde_json::from_str::<serde_json::Value>(&answer.body)
+        {
+            body.as_object_mut().and_then(|body| body.remove("limit"));
+            answer.body = body.to_string();
+        }
+        answer
     }
 
     fn token(&mut self, request: &Request, now_ms: u64) -> Answer {
@@ -72,23 +117,17 @@ impl Cloud {
             let key = format!("token {client}");
             let verdict = self.limits.take(&key, limit, &self.settings, now_ms);
             if !verdict.allowed {
-                return Answer::too_many(verdict.reset_secs, limit);
+                return self.too_many(verdict.reset_secs, limit);
             }
         }
         let body = String::from_utf8_lossy(&request.body);
-        let grant = body
-            .split('&')
-            .find_map(|pair| pair.strip_prefix("grant_type="));
+        let grant = body.split('&').find_map(|pair| pair.strip_prefix("grant_type="));
         let random = self.random_pair().0;
-        self.oauth
-            .grant(&client, &secret, grant, random, &self.settings, now_ms)
+        self.oauth.grant(&client, &secret, grant, random, &self.settings, now_ms)
     }
 
     fn authorised(&mut self, request: &Request, now_ms: u64) -> Answer {
-        let token = request
-            .authorization
-            .as_deref()
-            .and_then(|value| value.strip_prefix("Bearer "));
+        let token = bearer(request);
         let client = match self.oauth.client_of(token, now_ms) {
             Ok(client) => client,
             Err(bad) => return bad.answer(),
@@ -96,17 +135,23 @@ impl Cloud {
         let token = token.unwrap_or_default().to_owned();
         let limit = self.settings.requests_per_minute;
         let verdict = self.limits.take(&token, limit, &self.settings, now_ms);
-        let mut answer = if verdict.allowed {
+        if verdict.allowed {
             self.route(request, &client, &token, now_ms)
         } else {
-            Answer::too_many(verdict.reset_secs, limit)
-        };
-        answer.headers.extend([
-            ("inin-ratelimit-count", verdict.count.to_string()),
-            ("inin-ratelimit-allowed", limit.to_string()),
-            ("inin-ratelimit-reset", verdict.reset_secs.to_string()),
-        ]);
-        answer
+            self.too_many(verdict.reset_secs, limit)
+        }
+    }
+
+    /// The state of the window goes with every answer of the API, refusals included.
+    fn add_limits(&self, request: &Request, answer: &mut Answer, now_ms: u64) {
+        if request.path.starts_with("/api/") {
+            let (count, reset) = self.limits.peek(bearer(request).unwrap_or_default(), now_ms);
+            answer.headers.extend([
+                ("inin-ratelimit-count", count.to_string()),
+                ("inin-ratelimit-allowed", self.settings.requests_per_minute.to_string()),
+                ("inin-ratelimit-reset", reset.to_string()),
+            ]);
+        }
     }
 
     fn route(&mut self, request: &Request, client: &str, token: &str, now_ms: u64) -> Answer {
@@ -120,7 +165,7 @@ impl Cloud {
                 ("POST", []) => self.create_channel(client, token, now_ms),
                 ("GET", []) => self.list_channels(request, client, token),
                 ("HEAD", [id]) => Answer::empty(if self.lives(id, now_ms) { 200 } else { 404 }),
-                ("DELETE", [_]) => Answer::empty(405),
+                ("DELETE", [_]) => Answer::empty(self.settings.delete_channel_status),
                 (_, [id, "subscriptions"]) if !self.lives(id, now_ms) => Answer::not_found(),
                 (method, [id, "subscriptions"]) => self.subscriptions(method, request, id, now_ms),
                 _ => Answer::not_found(),
@@ -132,330 +177,42 @@ impl Cloud {
                 self.oauth.revoke(token);
                 Answer::empty(200)
             }
-            ("GET", "/api/v2/organizations/me") => Answer::json(
-                200,
-                &json!({"id": self.traffic.org().id, "name": "Example Org"}),
-            ),
-            ("GET", "/api/v2/routing/queues") if self.lacks("routing:queue:view") => {
-                Answer::forbidden("routing:queue:view")
-            }
-            ("GET", "/api/v2/routing/queues") => {
-                let queues = &self.traffic.org().queues;
-                page(
-                    request,
-                    queues
-                        .iter()
-                        .map(|q| json!({"id": q.id, "name": q.name}))
-                        .collect(),
-                )
-            }
-            ("GET", "/api/v2/users") => {
-                let users = &self.traffic.org().users;
-                let entity = |u: &crate::traffic::User| json!({"id": u.id, "name": u.name, "state": "active"});
-                page(request, users.iter().map(entity).collect())
-            }
+            ("GET", "/api/v2/organizations/me") => self.organisation(),
+            ("GET", "/api/v2/routing/queues") => self.queues(request),
+            ("GET", "/api/v2/users") => self.users(request),
             ("GET", "/api/v2/notifications/availabletopics") => {
-                Answer::json(200, &available_topics())
+                let expand = request.query.get("expand").map_or("", String::as_str);
+                Answer::json(200, &crate::topics::available(expand))
             }
-            ("GET", path) if path.starts_with("/api/v2/organizations/limits/namespaces/") => {
-                self.limits_of(path)
-            }
+            ("GET", path) => match path.strip_prefix("/api/v2/organizations/limits/namespaces/") {
+                Some(namespace) => self.limits_of(namespace),
+                None => Answer::not_found(),
+            },
             _ => Answer::not_found(),
         }
     }
 
-    fn limits_of(&self, path: &str) -> Answer {
-        if self.lacks("limits:organization:view") {
-            return Answer::forbidden("limits:organization:view");
-        }
-        let requests = self.settings.requests_per_minute;
-        let limits = json!({"client.credentials.token.rate.per.minute": requests});
-        let namespace = path
-            .rsplit('/')
-            .find(|part| *part != "defaults")
-            .unwrap_or_default();
-        Answer::json(200, &json!({"namespace": namespace, "limits": limits}))
-    }
-
-    fn lives(&self, id: &str, now_ms: u64) -> bool {
-        self.channels
-            .get(id)
-            .is_some_and(|channel| channel.expires_ms > now_ms)
-    }
-
-    fn lacks(&self, permission: &str) -> bool {
-        self.settings
-            .missing_permissions
-            .iter()
-            .any(|missing| missing == permission)
-    }
-
-    fn create_channel(&mut self, client: &str, token: &str, now_ms: u64) -> Answer {
-        let random = self.random_pair();
-        let (id, evicted) = self
-            .channels
-            .create(client, token, random, &self.settings, now_ms);
-        let code = self.settings.end_code;
-        for (_, channel) in evicted {
-            if let Some(socket) = channel.socket {
-                self.close(socket, code, "");
-            }
-        }
-        Answer::json(200, &self.channel_json(&id))
-    }
-
-    fn channel_json(&self, id: &str) -> Value {
-        let expires_ms = self
-            .channels
-            .get(id)
-            .map_or(0, |channel| channel.expires_ms);
-        let uri = format!("{}/channels/{id}", self.base_uri);
-        json!({"connectUri": uri, "id": id, "expires": self.date(expires_ms)})
-    }
-
-    /// The platform's date for a time of the simulation.
-    #[must_use]
-    pub fn date(&self, ms: u64) -> String {
-        iso(self.wall_origin_ms + ms)
-    }
-
-    fn list_channels(&self, request: &Request, client: &str, token: &str) -> Answer {
-        let whole_client = request
-            .query
-            .get("includechannels")
-            .is_some_and(|v| v == "oauthclient");
-        let entities: Vec<Value> = self
-            .channels
-            .of_client(client)
-            .filter(|(_, channel)| whole_client || channel.token == token)
-            .map(|(id, channel)| match channel.token == token {
-                true => self.channel_json(id),
-                false => json!({"expires": self.date(channel.expires_ms)}),
-            })
-            .collect();
-        Answer::json(200, &json!({"entities": entities}))
-    }
-
-    fn subscriptions(&mut self, method: &str, request: &Request, id: &str, now_ms: u64) -> Answer {
-        let topics = match method {
-            "GET" => return Answer::json(200, &self.listed(id)),
-            "DELETE" => {
-                self.channels.set_topics(id, BTreeSet::new());
-                return Answer::empty(200);
-            }
-            "PUT" | "POST" => match topics_of(request) {
-                Ok(topics) => topics,
-                Err(answer) => return answer,
-            },
-            _ => return Answer::empty(405),
-        };
-        let ignore = request
-            .query
-            .get("ignoreErrors")
-            .is_some_and(|value| value == "true");
-        self.change_subscriptions(id, topics, method == "PUT", ignore, now_ms)
-    }
-
-    fn listed(&self, id: &str) -> Value {
-        let topics = self
-            .channels
-            .get(id)
-            .map(|channel| channel.topics.clone())
-            .unwrap_or_default();
-        let entities: Vec<Value> = topics.iter().map(|topic| permitted(id, topic)).collect();
-        json!({"entities": entities})
-    }
-
-    /// Replaces or adds topics, all or nothing unless errors are ignored.
-    pub(crate) fn change_subscriptions(
-        &mut self,
-        id: &str,
-        topics: Vec<String>,
-        replace: bool,
-        ignore_errors: bool,
-        now_ms: u64,
-    ) -> Answer {
-        let mut set: BTreeSet<String> = match replace {
-            true => BTreeSet::new(),
-            false => self
-                .channels
-                .get(id)
-                .map(|c| c.topics.clone())
-                .unwrap_or_default(),
-        };
-        let mut entities = Vec::with_capacity(topics.len());
-        for topic in topics {
-            match self.objection(&topic) {
-                None => {
-                    entities.push(permitted(id, &topic));
-                    set.insert(topic);
-                }
-                Some(objection) if ignore_errors => entities.push(objection.entity(&topic)),
-                Some(objection) => return objection.answer(),
-            }
-        }
-        if set.len() > self.settings.topics_per_channel {
-            let message =
-                "The request could not be understood by the server due to malformed syntax.";
-            return Answer::error(400, "bad.request", message);
-        }
-        self.channels.set_topics(id, set);
-        let life = self.settings.channel_life_ms;
-        let extends = self.settings.subscribe_extends_life;
-        if let Some(channel) = self.channels.get_mut(id) {
-            channel.used_ms = now_ms;
-            if extends {
-                channel.expires_ms = now_ms + life;
-            }
-        }
-        Answer::json(200, &json!({"entities": entities}))
-    }
-
-    /// Why a topic cannot be subscribed to.
-    fn objection(&self, topic: &str) -> Option<Objection> {
-        if topic.len() >= 200 || topic.contains('*') || topic.contains('{') {
-            return Some(Objection::Malformed);
-        }
-        let org = self.traffic.org();
-        for single in expand(topic) {
-            let mut parts = single.split('.').skip(1);
-            let (family, id) = match (parts.next(), parts.next(), parts.next()) {
-                (Some("routing"), Some("queues"), Some(id)) => ("queue", id),
-                (Some("users"), Some(id), Some(_)) => ("user", id),
-                (Some("detail" | "analytics" | "conversations" | "system"), Some(_), _) => continue,
-                _ => return Some(Objection::Malformed),
-            };
-            let (known, permission) = if family == "queue" {
-                (
-                    org.queues.iter().any(|queue| queue.id == id),
-                    "routing:queue:view",
-                )
-            } else {
-                (
-                    org.users.iter().any(|user| user.id == id),
-                    "conversation:communication:view",
-                )
-            };
-            if !known {
-                return Some(Objection::Malformed);
-            }
-            if self.lacks(permission) {
-                return Some(Objection::Forbidden(permission));
-            }
-        }
-        None
-    }
-
-    fn token_info(&self, client: &str) -> Answer {
-        let org = json!({"id": self.traffic.org().id, "name": "Example Org"});
-        Answer::json(
-            200,
-            &json!({"organization": org, "homeOrganization": org, "authorizedScope": [],
-                    "clonedUser": false, "OAuthClient": {"id": client}}),
-        )
+    pub(crate) fn lacks(&self, permission: &str) -> bool {
+        self.settings.missing_permissions.iter().any(|missing| missing == permission)
     }
 }
 
-enum Objection {
-    Malformed,
-    Forbidden(&'static str),
-}
-
-impl Objection {
-    fn entity(&self, topic: &str) -> Value {
-        match self {
-            Self::Malformed => {
-                json!({"id": topic, "state": "Rejected", "rejectionReason": "Unknown topic"})
-            }
-            Self::Forbidden(permission) => {
-                json!({"id": topic, "state": "Rejected", "rejectionReason": "Missing permissions",
-                       "missingPermissions": [permission]})
-            }
-        }
-    }
-
-    fn answer(&self) -> Answer {
-        match self {
-            Self::Malformed => Answer::error(
-                400,
-                "bad.request",
-                "The request could not be understood by the server due to malformed syntax.",
-            ),
-            Self::Forbidden(permission) => Answer::forbidden(permission),
-        }
-    }
-}
-
-fn permitted(channel: &str, topic: &str) -> Value {
-    json!({"id": topic, "state": "Permitted", "selfUri": format!("{CHANNELS}/{channel}/subscriptions")})
-}
-
-fn topics_of(request: &Request) -> Result<Vec<String>, Answer> {
-    if !request
-        .content_type
-        .as_deref()
-        .is_some_and(|t| t.starts_with("application/json"))
-    {
-        let message = "Unsupported Media Type - Unsupported or incorrect media type, such as an incorrect Content-Type value in the header.";
-        return Err(Answer::error(415, "unsupported.media.type", message));
-    }
-    let bad = || {
-        Answer::error(
-            400,
-            "bad.request",
-            "The request could not be understood by the server due to malformed syntax.",
-        )
+/// Whether a fault is about this path and this client. Without a path, it is about REST and not
+/// about sockets of channels.
+fn concerns(fault: &Fault, path: &str, client: Option<&str>) -> bool {
+    let by_path = match &fault.args.path {
+        Some(prefix) => path.starts_with(prefix),
+        None => !path.starts_with("/channels/"),
     };
-    let list: Vec<Value> = serde_json::from_slice(&request.body).map_err(|_| bad())?;
-    list.iter()
-        .map(|topic| topic["id"].as_str().map(str::to_owned).ok_or_else(bad))
-        .collect()
+    let by_client = match &fault.whom {
+        Whom::Client(id) => client == Some(id.as_str()),
+        Whom::All | Whom::Oldest | Whom::Newest | Whom::Channel(_) => true,
+    };
+    by_path && by_client
 }
 
-fn page(request: &Request, all: Vec<Value>) -> Answer {
-    let number = |key: &str, default: usize| {
-        request
-            .query
-            .get(key)
-            .and_then(|v| v.parse().ok())
-            .unwrap_or(default)
-            .max(1)
-    };
-    let (size, page) = (number("pageSize", 25).min(500), number("pageNumber", 1));
-    let total = all.len();
-    let entities: Vec<Value> = all.into_iter().skip((page - 1) * size).take(size).collect();
-    Answer::json(
-        200,
-        &json!({"entities": entities, "pageSize": size, "pageNumber": page, "total": total,
-                "pageCount": total.div_ceil(size)}),
-    )
-}
-
-fn available_topics() -> Value {
-    let families = [
-        (
-            "v2.routing.queues.{id}.conversations",
-            Some("routing:queue:view"),
-        ),
-        (
-            "v2.users.{id}.conversations",
-            Some("conversation:communication:view"),
-        ),
-        (
-            "v2.detail.events.conversation.{id}.user.end",
-            Some("analytics:conversationDetail:view"),
-        ),
-        (
-            "v2.analytics.conversation.{id}.metrics",
-            Some("analytics:conversationDetail:view"),
-        ),
-        ("v2.system.socket_closing", None),
-    ];
-    let entity = |(id, permission): (&str, Option<&str>)| {
-        json!({"id": id, "transports": ["All"], "enforced": permission.is_some(),
-               "requiresPermissions": permission.into_iter().collect::<Vec<_>>()})
-    };
-    json!({"entities": families.into_iter().map(entity).collect::<Vec<_>>()})
+fn bearer(request: &Request) -> Option<&str> {
+    request.authorization.as_deref().and_then(|value| value.strip_prefix("Bearer "))
 }
 
 /// User and password of an `Authorization: Basic`.

@@ -1,12 +1,36 @@
 //! Everything about the platform that is unknown or that a test may want to change.
 
+use serde::{Deserialize, Serialize};
+
+/// What direct connections carry.
+#[derive(Clone, Copy, Debug, Default, Deserialize, Serialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+pub enum DirectFrames {
+    /// Envelopes of the detail events of all conversations.
+    #[default]
+    DetailEvents,
+    /// Envelopes of the snapshots on queue and user topics.
+    Snapshots,
+    /// Detail events without an envelope.
+    Bare,
+    /// The same in an array.
+    List,
+}
+
 /// Behaviour of the simulated platform. A default marked *assumed* is not documented anywhere.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Deserialize, Serialize, PartialEq)]
+#[serde(default, deny_unknown_fields)]
 pub struct Settings {
     /// OAuth clients that exist: id and secret.
     pub clients: Vec<(String, String)>,
     /// Life of a token in milliseconds (documented: 5 minutes to 48 hours, default 24 hours).
     pub token_life_ms: u64,
+    /// `token_type` in the answer (assumed: `bearer`).
+    pub token_type: String,
+    /// Scopes named in token answers and by `tokens/me` (assumed: none).
+    pub scopes: Vec<String>,
+    /// Whether a new token ends the client's earlier ones (assumed: no).
+    pub new_token_ends_earlier: bool,
     /// Life of a channel in milliseconds (documented: 24 hours).
     pub channel_life_ms: u64,
     /// Channels per OAuth client; one more evicts (documented: 20).
@@ -15,18 +39,34 @@ pub struct Settings {
     pub topics_per_channel: usize,
     /// Whether setting topics moves the end of a channel's life (assumed: yes).
     pub subscribe_extends_life: bool,
+    /// Whether adding topics with POST does so too (assumed: yes).
+    pub post_extends_life: bool,
+    /// Between a subscribe answer and the first event, and likewise the last (assumed: 0).
+    pub subscribe_delay_ms: u64,
+    /// Topics, by their beginning, that are left out of subscribe answers and not subscribed.
+    pub omitted_topics: Vec<String>,
+    /// With `ignoreErrors`, a combined topic with a refused part is permitted for the rest.
+    pub combined_partly: bool,
+    /// Status of a DELETE of a channel, which does not exist (assumed: 405).
+    pub delete_channel_status: u16,
     /// Requests per token and minute (documented: 300).
     pub requests_per_minute: u32,
     /// Sliding instead of fixed windows (assumed: fixed).
     pub sliding_window: bool,
     /// Whether refused requests count (assumed: no).
     pub refused_count: bool,
+    /// Whether a 429 names the limit in its body (assumed: yes).
+    pub limit_in_429: bool,
     /// Token requests per minute and client; 0 is unlimited (assumed).
     pub token_requests_per_minute: u32,
+    /// Sockets opened per minute and client before 429; 0 is unlimited (assumed).
+    pub connects_per_minute: u32,
     /// Between two heartbeats (seen in the field: 30 s).
     pub heartbeat_ms: u64,
     /// Close with 1001 after this long without a client frame; 0 is never (assumed).
     pub idle_close_ms: u64,
+    /// The same whether or not the client sends anything (seen in the field).
+    pub idle_close_always: bool,
     /// A maintenance close follows its announcement after this long (documented: a minute).
     pub closing_notice_ms: u64,
     /// Close code for eviction, expiry, kick and revocation (assumed: 1000).
@@ -35,6 +75,18 @@ pub struct Settings {
     pub unknown_channel_status: u16,
     /// Bytes a slow reader may leave unread before its socket is cut (assumed).
     pub unread_cap_bytes: usize,
+    /// Drop a slow reader's events instead of cutting its socket (assumed: no).
+    pub slow_reader_drops: bool,
+    /// Longer frames are not sent; 0 is no limit (assumed).
+    pub frame_cap_bytes: usize,
+    /// One correlation id per event instead of one per delivery (assumed: no).
+    pub same_correlation_id: bool,
+    /// Share of deliveries whose `metadata` has more keys than the correlation id.
+    pub metadata_extras_share: f64,
+    /// Share of deliveries that change places with the next one on their socket (assumed: none).
+    pub reorder_share: f64,
+    /// Share of deliveries that happen twice (assumed: none).
+    pub duplicate_share: f64,
     /// Whether a client frame may subscribe (seen in the field: yes).
     pub socket_subscribe: bool,
     /// Announce a kick with `no_longer_subscribed` (assumed: no).
@@ -53,6 +105,10 @@ pub struct Settings {
     pub direct_dials_per_minute: u32,
     /// Direct mode: simultaneous connections per client (assumed).
     pub direct_connections: usize,
+    /// Direct mode: what is sent (assumed: envelopes of detail events).
+    pub direct_frames: DirectFrames,
+    /// Direct mode: whether a 429 carries `Retry-After` (assumed: yes).
+    pub direct_retry_after: bool,
 }
 
 impl Default for Settings {
@@ -60,20 +116,37 @@ impl Default for Settings {
         Self {
             clients: vec![("sim-client".to_owned(), "sim-secret".to_owned())],
             token_life_ms: 86_400_000,
+            token_type: "bearer".to_owned(),
+            scopes: Vec::new(),
+            new_token_ends_earlier: false,
             channel_life_ms: 86_400_000,
             channels_per_client: 20,
             topics_per_channel: 1_000,
             subscribe_extends_life: true,
+            post_extends_life: true,
+            subscribe_delay_ms: 0,
+            omitted_topics: Vec::new(),
+            combined_partly: false,
+            delete_channel_status: 405,
             requests_per_minute: 300,
             sliding_window: false,
             refused_count: false,
+            limit_in_429: true,
             token_requests_per_minute: 0,
+            connects_per_minute: 0,
             heartbeat_ms: 30_000,
             idle_close_ms: 0,
+            idle_close_always: false,
             closing_notice_ms: 60_000,
             end_code: 1000,
             unknown_channel_status: 401,
             unread_cap_bytes: 8 << 20,
+            slow_reader_drops: false,
+            frame_cap_bytes: 0,
+            same_correlation_id: false,
+            metadata_extras_share: 0.01,
+            reorder_share: 0.0,
+            duplicate_share: 0.0,
             socket_subscribe: true,
             announce_kick: false,
             token_end_closes: false,
@@ -83,6 +156,8 @@ impl Default for Settings {
             direct_close_code: 1001,
             direct_dials_per_minute: 10,
             direct_connections: 2,
+            direct_frames: DirectFrames::DetailEvents,
+            direct_retry_after: true,
         }
     }
 }
@@ -96,5 +171,34 @@ impl Settings {
         self.channel_life_ms /= scale;
         self.closing_notice_ms /= scale;
         self
+    }
+
+    /// These settings with some of them changed, as a JSON object names them.
+    ///
+    /// # Errors
+    /// Says which key or value is wrong; nothing is changed then.
+    pub fn patched(&self, changes: &serde_json::Value) -> Result<Self, String> {
+        let changes = changes.as_object().ok_or("settings are a JSON object")?;
+        let mut all = serde_json::to_value(self).map_err(|error| error.to_string())?;
+        for (key, value) in changes {
+            all[key] = value.clone();
+        }
+        serde_json::from_value(all).map_err(|error| error.to_string())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn settings_are_changed_by_name_and_a_wrong_name_changes_nothing() {
+        let settings = Settings::default();
+        let changed = settings.patched(&json!({"idle_close_ms": 9, "end_code": 1012})).unwrap();
+        let expected = Settings { idle_close_ms: 9, end_code: 1012, ..Settings::default() };
+        assert_eq!(changed, expected);
+        assert!(settings.patched(&json!({"idle_close": 9})).unwrap_err().contains("idle_close_ms"));
+        assert!(settings.patched(&json!({"end_code": "x"})).is_err());
     }
 }

@@ -1,13 +1,16 @@
-//! Sockets: heartbeats, pongs behind events, idle close, direct mode, and the faults that hit them.
+//! Sockets: heartbeats, pongs behind events, idle close, one per channel.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
+use rand::Rng;
 use serde::Deserialize;
 use serde_json::json;
 
 use crate::channels::SocketId;
-use crate::cloud::{Active, Cloud, Output};
-use crate::faults::{Applied, Fault, What, Whom};
+use crate::cloud::{Cloud, Output};
+use crate::dials::Kind;
+use crate::faults::{What, Whom};
 use crate::http::Answer;
 
 /// One open socket.
@@ -16,22 +19,30 @@ pub(crate) struct Socket {
     /// The channel, or `None` for a direct connection.
     pub(crate) channel: Option<String>,
     pub(crate) client: String,
+    /// The token of the direct connection, or the one its channel was created with.
+    pub(crate) token: String,
     /// As the ledger names it: the channel's number, or one of its own for a direct connection.
     pub(crate) number: u64,
-    opened_ms: u64,
+    pub(crate) opened_ms: u64,
+    pub(crate) frozen: bool,
+    pub(crate) silent_until_ms: u64,
+    pub(crate) no_heartbeat_until_ms: u64,
+    /// Pings that get no pong, or one so much later.
+    pub(crate) pongs_to_lose: u32,
+    pub(crate) pong_delay_ms: Option<u64>,
+    pub(crate) close_at: Option<(u64, u16, String)>,
     heartbeat_ms: u64,
     client_frame_ms: u64,
-    frozen: bool,
-    silent_until_ms: u64,
-    pongs_to_lose: u32,
-    close_at: Option<(u64, u16, String)>,
+    late_pongs: VecDeque<u64>,
+    /// A frame that lets the next one go first, at the latest until then.
+    held: Option<(u64, Arc<str>)>,
 }
 
 const HEARTBEAT: &str =
     r#"{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}"#;
 const PONG: &str = r#"{"topicName":"channel.metadata","eventBody":{"message":"pong"}}"#;
-/// Direct connections are numbered from here in the ledger, apart from channels.
-const DIRECT_NUMBERS: u64 = 1_000_000;
+/// A frame that changes places waits so long for another one.
+const HELD_MS: u64 = 250;
 
 #[derive(Deserialize)]
 struct ClientMessage {
@@ -47,94 +58,73 @@ impl Cloud {
     /// # Errors
     /// The HTTP answer that refuses the upgrade; status 0 cuts the connection.
     pub fn upgrade(&mut self, channel_id: &str, now_ms: u64) -> Result<SocketId, Answer> {
-        self.counters_mut().dials += 1;
+        self.now_ms = now_ms;
+        let known = self.channels.get(channel_id);
+        let client = known.map(|channel| channel.client.clone());
+        let token = known.map(|channel| channel.token.clone());
+        let opened = self.try_upgrade(channel_id, client.as_deref(), now_ms);
+        self.record_dial(Kind::Channel, client, token.as_deref(), &opened, now_ms);
+        opened
+    }
+
+    fn try_upgrade(
+        &mut self,
+        channel_id: &str,
+        client: Option<&str>,
+        now_ms: u64,
+    ) -> Result<SocketId, Answer> {
         if self.is_out(now_ms) {
             return Err(Answer::cut());
         }
-        self.refuse_by_fault("/channels/", now_ms)?;
-        let known = self
-            .channels
-            .get(channel_id)
-            .is_some_and(|channel| channel.expires_ms > now_ms);
-        if !known {
-            return Err(Answer::empty(self.settings.unknown_channel_status));
+        self.refuse_by_fault("/channels/", client, now_ms)?;
+        let limit = self.settings.connects_per_minute;
+        if let Some(client) = client.filter(|_| limit > 0) {
+            let key = format!("connect {client}");
+            let verdict = self.limits.take(&key, limit, &self.settings, now_ms);
+            if !verdict.allowed {
+                let answer = self.too_many(verdict.reset_secs, limit);
+                self.count_refusal(&answer);
+                return Err(answer);
+            }
         }
         let socket = self.new_socket_id();
-        let Some(channel) = self.channels.get_mut(channel_id) else {
-            return Err(Answer::empty(self.settings.unknown_channel_status));
+        let refusal = Answer::empty(self.settings.unknown_channel_status);
+        let Some(channel) =
+            self.channels.get_mut(channel_id).filter(|channel| channel.expires_ms > now_ms)
+        else {
+            return Err(refusal);
         };
         channel.used_ms = now_ms;
-        let (client, number) = (channel.client.clone(), channel.number);
+        let open = Socket::new(
+            Some(channel_id.to_owned()),
+            channel.client.clone(),
+            channel.token.clone(),
+            channel.number,
+            now_ms,
+        );
         let before = channel.socket.replace(socket);
         if let Some(before) = before {
             self.kick(before);
         }
-        self.open(socket, Some(channel_id.to_owned()), client, number, now_ms);
-        Ok(socket)
-    }
-
-    /// A client opens a direct connection.
-    ///
-    /// # Errors
-    /// The HTTP answer that refuses the upgrade; status 0 cuts the connection.
-    pub fn upgrade_direct(&mut self, token: Option<&str>, now_ms: u64) -> Result<SocketId, Answer> {
-        self.counters_mut().dials += 1;
-        if self.is_out(now_ms) {
-            return Err(Answer::cut());
-        }
-        let path = self.settings.direct_path.clone();
-        self.refuse_by_fault(&path, now_ms)?;
-        let client = match self.oauth.client_of(token, now_ms) {
-            Ok(client) => client,
-            Err(bad) => {
-                self.counters_mut().expired_dials +=
-                    u64::from(bad == crate::oauth::BadToken::Expired);
-                return Err(bad.answer());
-            }
-        };
-        let limit = self.settings.direct_dials_per_minute;
-        let key = format!("direct {client}");
-        let verdict = self.limits.take(&key, limit, &self.settings, now_ms);
-        let open = self
-            .sockets
-            .values()
-            .filter(|s| s.channel.is_none() && s.client == client);
-        if !verdict.allowed || open.count() >= self.settings.direct_connections {
-            let answer = Answer::too_many(verdict.reset_secs, limit);
-            self.count_refusal(&answer);
-            return Err(answer);
-        }
-        let socket = self.new_socket_id();
-        self.open(socket, None, client, DIRECT_NUMBERS + socket, now_ms);
-        let (life, code) = (
-            self.settings.direct_life_ms,
-            self.settings.direct_close_code,
-        );
-        // about every 60 s: 55 to 65
-        let at = now_ms + life - life / 12 + self.random_pair().0 % (life / 6).max(1);
-        if let Some(open) = self.sockets.get_mut(&socket) {
-            open.close_at = Some((at, code, "connection lifetime reached".to_owned()));
-        }
+        self.open(socket, open, now_ms);
         Ok(socket)
     }
 
     /// A client sent a text.
     pub fn client_text(&mut self, socket: SocketId, text: &str, now_ms: u64) {
-        let Some(open) = self.sockets.get_mut(&socket) else {
+        self.client_frame(socket, now_ms);
+        let Some(open) = self.sockets.get_mut(&socket).filter(|open| !open.frozen) else {
             return;
         };
-        open.client_frame_ms = now_ms;
-        if open.frozen {
-            return;
-        }
         let Ok(message) = serde_json::from_str::<ClientMessage>(text) else {
             return;
         };
         match message.message.as_deref() {
-            Some("ping") if open.pongs_to_lose > 0 => open.pongs_to_lose -= 1,
-            Some("ping") => self
-                .outputs
-                .push_back(Output::Text(socket, Arc::from(PONG))),
+            Some("ping") if open.pongs_to_lose > 0 => {
+                open.pongs_to_lose -= 1;
+                open.late_pongs.extend(open.pong_delay_ms.map(|delay| now_ms + delay));
+            }
+            Some("ping") => self.say(socket, Arc::from(PONG)),
             Some("subscribe") if self.settings.socket_subscribe => {
                 let topics = message.topics.unwrap_or_default();
                 self.socket_subscribe(socket, topics, message.correlation_id, now_ms);
@@ -143,36 +133,32 @@ impl Cloud {
         }
     }
 
+    /// A client sent any frame, a ping of the protocol for one.
+    pub fn client_frame(&mut self, socket: SocketId, now_ms: u64) {
+        self.now_ms = now_ms;
+        if let Some(open) = self.sockets.get_mut(&socket) {
+            open.client_frame_ms = now_ms;
+        }
+    }
+
     /// A socket is gone, whoever ended it.
     pub fn socket_gone(&mut self, socket: SocketId, now_ms: u64) {
-        let Some(open) = self.sockets.remove(&socket) else {
-            return;
-        };
-        if let Some(channel) = open.channel.and_then(|id| self.channels.get_mut(&id))
-            && channel.socket == Some(socket)
-        {
-            channel.socket = None;
-            channel.used_ms = now_ms;
-        }
+        self.now_ms = now_ms;
+        self.detach(socket);
     }
 
     /// Time passed: heartbeats, ends of lives, faults.
     pub fn tick(&mut self, now_ms: u64) {
-        while self
-            .faults
-            .waiting
-            .front()
-            .is_some_and(|fault| fault.at_ms <= now_ms)
-        {
+        self.now_ms = now_ms;
+        while self.faults.waiting.front().is_some_and(|fault| fault.at_ms <= now_ms) {
             if let Some(fault) = self.faults.waiting.pop_front() {
                 self.apply(fault, now_ms);
             }
         }
-        self.faults.active.retain(|active| {
-            active
-                .left
-                .map_or(now_ms < active.until_ms, |left| left > 0)
-        });
+        self.faults
+            .active
+            .retain(|active| active.left.map_or(now_ms < active.until_ms, |left| left > 0));
+        self.channels.settle(now_ms);
         let ids: Vec<SocketId> = self.sockets.keys().copied().collect();
         for id in ids {
             self.tick_socket(id, now_ms);
@@ -189,125 +175,132 @@ impl Cloud {
     }
 
     fn tick_socket(&mut self, id: SocketId, now_ms: u64) {
-        let (heartbeat_ms, idle_ms) = (self.settings.heartbeat_ms, self.settings.idle_close_ms);
-        let Some(open) = self.sockets.get_mut(&id) else {
+        let settings = &self.settings;
+        let Some(open) = self.sockets.get_mut(&id).filter(|open| !open.frozen) else {
             return;
         };
-        if open.frozen {
-            return;
+        let follows_token = open.channel.is_none() || settings.token_end_closes;
+        let idle_since =
+            if settings.idle_close_always { open.opened_ms } else { open.client_frame_ms };
+        let idle_ms = settings.idle_close_ms;
+        if let Some((at_ms, code, reason)) = open.close_at.take_if(|(at_ms, ..)| *at_ms <= now_ms) {
+            debug_assert!(at_ms <= now_ms, "closes are never early");
+            return self.close(id, code, &reason);
         }
-        if open
-            .close_at
-            .as_ref()
-            .is_some_and(|(at, _, _)| *at <= now_ms)
-        {
-            if let Some((_, code, reason)) = open.close_at.take() {
-                self.close(id, code, &reason);
-            }
-        } else if idle_ms > 0 && now_ms >= open.client_frame_ms + idle_ms {
-            self.close(id, 1001, "idle timeout");
-        } else if open.channel.is_some() && now_ms >= open.heartbeat_ms + heartbeat_ms {
+        if follows_token && self.oauth.client_of(Some(&open.token), now_ms).is_err() {
+            return self.close(id, 1000, "");
+        }
+        if idle_ms > 0 && now_ms >= idle_since + idle_ms {
+            return self.close(id, 1001, "idle timeout");
+        }
+        let mut frames = Vec::new();
+        frames.extend(open.held.take_if(|(until_ms, _)| *until_ms <= now_ms).map(|(_, text)| text));
+        while open.late_pongs.front().is_some_and(|due_ms| *due_ms <= now_ms) {
+            open.late_pongs.pop_front();
+            frames.push(Arc::from(PONG));
+        }
+        let heartbeat_ms = settings.heartbeat_ms;
+        if open.channel.is_some() && now_ms >= open.heartbeat_ms + heartbeat_ms {
             open.heartbeat_ms += heartbeat_ms;
-            self.outputs
-                .push_back(Output::Text(id, Arc::from(HEARTBEAT)));
+            if open.no_heartbeat_until_ms <= now_ms {
+                frames.push(Arc::from(HEARTBEAT));
+            }
+        }
+        for frame in frames {
+            self.say(id, frame);
         }
     }
 
-    pub(crate) fn deliver(
-        &mut self,
+    /// Whether an event can be put on a socket now.
+    ///
+    /// # Errors
+    /// Why not, as the ledger words it.
+    pub(crate) fn hears(
+        &self,
         socket: Option<SocketId>,
-        topic: &str,
-        body: &Arc<str>,
         now_ms: u64,
-    ) -> Result<(), &'static str> {
-        let socket = socket.ok_or("not connected")?;
-        let open = self.sockets.get(&socket).ok_or("not connected")?;
+    ) -> Result<SocketId, &'static str> {
+        let id = socket.ok_or("not connected")?;
+        let open = self.sockets.get(&id).ok_or("not connected")?;
         if open.frozen {
             return Err("half-open");
         }
         if open.silent_until_ms > now_ms {
             return Err("silence");
         }
-        let (high, low) = self.random_pair();
-        let text = format!(
-            "{{\"topicName\":\"{topic}\",\"version\":\"2\",\"eventBody\":{body},\"metadata\":{{\"CorrelationId\":\"{high:016x}{low:016x}\"}}}}"
-        );
-        self.outputs
-            .push_back(Output::Text(socket, Arc::from(text)));
+        if self.full.contains(&id) {
+            return Err("slow reader");
+        }
+        Ok(id)
+    }
+
+    /// Puts an event on a socket.
+    ///
+    /// # Errors
+    /// Why it cannot be put there.
+    pub(crate) fn put(&mut self, id: SocketId, text: Arc<str>) -> Result<(), &'static str> {
+        let cap = self.settings.frame_cap_bytes;
+        if cap > 0 && text.len() > cap {
+            return Err("frame too large");
+        }
+        let (twice, later) = (self.settings.duplicate_share, self.settings.reorder_share);
+        let twice = twice > 0.0 && self.rng.random_bool(twice);
+        let later = later > 0.0 && self.rng.random_bool(later);
+        let until_ms = self.now_ms + HELD_MS;
+        let Some(open) = self.sockets.get_mut(&id) else { return Err("not connected") };
+        if later && open.held.is_none() {
+            open.held = Some((until_ms, text));
+            return Ok(());
+        }
+        let held = open.held.take();
+        if twice {
+            self.say(id, Arc::clone(&text));
+        }
+        self.say(id, text);
+        if let Some((_, held)) = held {
+            self.say(id, held);
+        }
         Ok(())
     }
 
-    pub(crate) fn deliver_direct(
-        &mut self,
-        topic: &str,
-        body: &Arc<str>,
-        delivered: &mut Vec<u64>,
-        dropped: &mut Vec<(u64, &'static str)>,
-        now_ms: u64,
-    ) {
-        if !topic.ends_with(".conversations") {
-            return;
-        }
-        let direct: Vec<(SocketId, u64)> = self
-            .sockets
-            .iter()
-            .filter(|(_, open)| open.channel.is_none())
-            .map(|(id, open)| (*id, open.number))
-            .collect();
-        for (id, number) in direct {
-            match self.deliver(Some(id), topic, body, now_ms) {
-                Ok(()) => delivered.push(number),
-                Err(why) => dropped.push((number, why)),
-            }
-        }
+    fn say(&mut self, id: SocketId, text: Arc<str>) {
+        self.outputs.push_back(Output::Text(id, text));
     }
 
-    /// Whether direct connections exist: they want every conversation.
-    #[must_use]
-    pub fn has_direct(&self) -> bool {
-        self.sockets.values().any(|open| open.channel.is_none())
-    }
-
-    fn open(
-        &mut self,
-        id: SocketId,
-        channel: Option<String>,
-        client: String,
-        number: u64,
-        now_ms: u64,
-    ) {
+    pub(crate) fn open(&mut self, id: SocketId, socket: Socket, now_ms: u64) {
         self.counters_mut().opened += 1;
-        let socket = Socket {
-            channel,
-            client,
-            number,
-            opened_ms: now_ms,
-            heartbeat_ms: now_ms,
-            client_frame_ms: now_ms,
-            frozen: false,
-            silent_until_ms: 0,
-            pongs_to_lose: 0,
-            close_at: None,
-        };
+        let (client, number) = (socket.client.clone(), socket.number);
         self.sockets.insert(id, socket);
-        if let Some(fault) = self.active(What::AcceptClose, now_ms, |_| true) {
+        let fault = self.active(What::AcceptClose, now_ms, |fault| match &fault.whom {
+            Whom::Client(id) => *id == client,
+            Whom::Channel(n) => *n == number,
+            Whom::All | Whom::Oldest | Whom::Newest => true,
+        });
+        if let Some(fault) = fault {
             self.close(id, fault.args.code.unwrap_or(1001), "");
         }
     }
 
     /// Closes a socket; it is gone for the platform at once.
     pub(crate) fn close(&mut self, id: SocketId, code: u16, reason: &str) {
+        if let Some((_, text)) = self.sockets.get_mut(&id).and_then(|open| open.held.take()) {
+            self.say(id, text);
+        }
         self.detach(id);
-        self.outputs
-            .push_back(Output::Close(id, code, reason.to_owned()));
+        self.outputs.push_back(match code {
+            // 1006 is what a client reports when no close frame came
+            1006 => Output::Reset(id),
+            _ => Output::Close(id, code, reason.to_owned()),
+        });
     }
 
-    fn detach(&mut self, id: SocketId) {
+    pub(crate) fn detach(&mut self, id: SocketId) {
         if let Some(open) = self.sockets.remove(&id)
             && let Some(channel) = open.channel.and_then(|id| self.channels.get_mut(&id))
             && channel.socket == Some(id)
         {
             channel.socket = None;
+            channel.used_ms = self.now_ms;
         }
     }
 
@@ -317,35 +310,22 @@ impl Cloud {
         {
             let body = json!({"channelId": channel, "systemTopicType": "no_longer_subscribed",
                               "reason": "another_channel_subscribed"});
-            self.system(
-                id,
-                &format!("v2.system.no_longer_subscribed.{channel}"),
-                &body,
-            );
+            self.system(id, &format!("v2.system.no_longer_subscribed.{channel}"), &body);
         }
-        let code = self.settings.end_code;
-        self.sockets.remove(&id);
-        self.outputs
-            .push_back(Output::Close(id, code, String::new()));
+        self.close(id, self.settings.end_code, "");
     }
 
     pub(crate) fn end_channel(&mut self, id: &str) {
-        let code = self.settings.end_code;
-        if let Some(channel) = self.channels.remove(id)
-            && let Some(socket) = channel.socket
-        {
-            self.sockets.remove(&socket);
-            self.outputs
-                .push_back(Output::Close(socket, code, String::new()));
+        if let Some(socket) = self.channels.remove(id).and_then(|channel| channel.socket) {
+            self.close(socket, self.settings.end_code, "");
         }
     }
 
-    fn system(&mut self, id: SocketId, topic: &str, body: &serde_json::Value) {
+    pub(crate) fn system(&mut self, id: SocketId, topic: &str, body: &serde_json::Value) {
         let correlation = self.random_id();
         let text = json!({"topicName": topic, "version": "2", "eventBody": body,
                           "metadata": {"CorrelationId": correlation}});
-        self.outputs
-            .push_back(Output::Text(id, Arc::from(text.to_string())));
+        self.say(id, Arc::from(text.to_string()));
     }
 
     fn socket_subscribe(
@@ -355,178 +335,55 @@ impl Cloud {
         correlation: Option<String>,
         now_ms: u64,
     ) {
-        let Some(id) = self
-            .sockets
-            .get(&socket)
-            .and_then(|open| open.channel.clone())
-        else {
-            return;
-        };
-        let answer = self.change_subscriptions(&id, topics, false, false, now_ms);
-        let mut reply = if answer.status == 200 {
-            json!({"result": "200", "status": "subscribed"})
-        } else {
-            json!({"result": answer.status.to_string(), "status": "failure"})
+        let Some(open) = self.sockets.get(&socket) else { return };
+        let (token, id) = (open.token.clone(), open.channel.clone());
+        let lives = self.oauth.client_of(Some(&token), now_ms).is_ok();
+        let mut reply = match id.filter(|_| lives) {
+            None => json!({"result": "404", "message": "channel not found"}),
+            Some(id) => {
+                let answer = self.change_subscriptions(&id, topics, false, false, now_ms);
+                let body: serde_json::Value =
+                    serde_json::from_str(&answer.body).unwrap_or_default();
+                match answer.status {
+                    200 => json!({"result": "200", "status": "subscribed"}),
+                    _ => json!({"result": "400", "status": "failure", "message": body["message"]}),
+                }
+            }
         };
         if let Some(correlation) = correlation {
             reply["correlationId"] = correlation.into();
         }
-        self.outputs
-            .push_back(Output::Text(socket, Arc::from(reply.to_string())));
+        self.say(socket, Arc::from(reply.to_string()));
     }
+}
 
-    /// Sockets a fault concerns, the oldest first.
-    fn whom(&self, whom: &Whom) -> Vec<SocketId> {
-        let mut open: Vec<(u64, SocketId)> = self
-            .sockets
-            .iter()
-            .map(|(id, open)| (open.opened_ms, *id))
-            .collect();
-        open.sort_unstable();
-        let mut all = open.iter().map(|(_, id)| *id);
-        match whom {
-            Whom::All => all.collect(),
-            Whom::Oldest => all.take(1).collect(),
-            Whom::Newest => all.next_back().into_iter().collect(),
-            Whom::Channel(number) => all
-                .filter(|id| self.sockets.get(id).is_some_and(|s| s.number == *number))
-                .collect(),
-            Whom::Client(client) => all
-                .filter(|id| self.sockets.get(id).is_some_and(|s| s.client == *client))
-                .collect(),
-        }
-    }
-
-    fn apply(&mut self, fault: Fault, now_ms: u64) {
-        let sockets = self.whom(&fault.whom);
-        let channels = sockets
-            .iter()
-            .filter_map(|id| self.sockets.get(id))
-            .map(|open| open.number)
-            .collect();
-        let index = self.faults.applied.len();
-        let effects = sockets.len() as u64;
-        let mut applied = Applied {
-            at_ms: now_ms,
-            what: fault.what,
-            channels,
-            effects,
-        };
-        match fault.what {
-            What::AcceptClose | What::HttpStatus | What::Slow | What::Outage => {
-                (applied.channels, applied.effects) = (Vec::new(), 0);
-                let (until_ms, left) = (now_ms + fault.for_ms, fault.args.count);
-                if fault.what == What::Outage {
-                    self.cut_everything(&mut applied);
-                }
-                self.faults.active.push(Active {
-                    fault,
-                    until_ms,
-                    left,
-                    index,
-                });
-            }
-            What::BrokerDown => {
-                (applied.channels, applied.effects) = (Vec::new(), 1);
-                self.outputs.push_back(Output::BrokerDown {
-                    for_ms: fault.for_ms,
-                });
-            }
-            What::Revoke => {
-                let client = match &fault.whom {
-                    Whom::Client(client) => Some(client.as_str()),
-                    Whom::All | Whom::Oldest | Whom::Newest | Whom::Channel(_) => None,
-                };
-                applied.effects = self.oauth.revoke_client(client) as u64;
-                sockets.into_iter().for_each(|id| self.revoke_socket(id));
-            }
-            What::Reset
-            | What::HalfOpen
-            | What::Close
-            | What::IdleClose
-            | What::SocketClosing
-            | What::Silence
-            | What::LostPong
-            | What::Evict
-            | What::Expire => {
-                for id in sockets {
-                    self.hit(id, &fault, now_ms);
-                }
-            }
-        }
-        self.faults.applied.push(applied);
-    }
-
-    fn cut_everything(&mut self, applied: &mut Applied) {
-        let ids: Vec<SocketId> = self.sockets.keys().copied().collect();
-        for id in ids {
-            applied
-                .channels
-                .extend(self.sockets.get(&id).map(|open| open.number));
-            self.detach(id);
-            self.outputs.push_back(Output::Reset(id));
-        }
-    }
-
-    fn revoke_socket(&mut self, id: SocketId) {
-        let code = self.settings.end_code;
-        if let Some(channel) = self.sockets.get(&id).and_then(|open| open.channel.clone()) {
-            let topic = format!("v2.system.token_revoked.{channel}");
-            let body = json!({"channelId": channel, "systemTopicType": "token_revoked",
-                              "reason": "user_tokens_revoked"});
-            self.system(id, &topic, &body);
-        }
-        self.close(id, code, "");
-    }
-
-    fn hit(&mut self, id: SocketId, fault: &Fault, now_ms: u64) {
-        let notice_ms = self.settings.closing_notice_ms;
-        let Some(open) = self.sockets.get_mut(&id) else {
-            return;
-        };
-        match fault.what {
-            What::HalfOpen => {
-                open.frozen = true;
-                self.outputs.push_back(Output::Freeze(id));
-            }
-            What::Silence => open.silent_until_ms = now_ms + fault.for_ms,
-            What::LostPong => open.pongs_to_lose += fault.args.count.unwrap_or(1),
-            What::Reset => {
-                self.detach(id);
-                self.outputs.push_back(Output::Reset(id));
-            }
-            What::Close => {
-                let reason = fault.args.reason.clone().unwrap_or_default();
-                self.close(id, fault.args.code.unwrap_or(1000), &reason);
-            }
-            What::IdleClose => self.close(id, 1001, "idle timeout"),
-            What::SocketClosing => {
-                let wait = if fault.for_ms > 0 {
-                    fault.for_ms
-                } else {
-                    notice_ms
-                };
-                if fault.args.close != Some(false) {
-                    let code = fault.args.code.unwrap_or(1001);
-                    open.close_at = Some((now_ms + wait, code, "maintenance".to_owned()));
-                }
-                let channel = open.channel.clone().unwrap_or_default();
-                if fault.args.notice != Some(false) {
-                    let body = json!({"channelId": channel, "message": "This socket will be closed in 60 seconds"});
-                    self.system(id, "v2.system.socket_closing", &body);
-                }
-            }
-            What::Evict | What::Expire => {
-                if let Some(channel) = open.channel.clone() {
-                    self.end_channel(&channel);
-                }
-            }
-            What::AcceptClose
-            | What::HttpStatus
-            | What::Slow
-            | What::Revoke
-            | What::Outage
-            | What::BrokerDown => {}
+impl Socket {
+    pub(crate) fn new(
+        channel: Option<String>,
+        client: String,
+        token: String,
+        number: u64,
+        now_ms: u64,
+    ) -> Self {
+        Self {
+            channel,
+            client,
+            token,
+            number,
+            opened_ms: now_ms,
+            frozen: false,
+            silent_until_ms: 0,
+            no_heartbeat_until_ms: 0,
+            pongs_to_lose: 0,
+            pong_delay_ms: None,
+            close_at: None,
+            heartbeat_ms: now_ms,
+            client_frame_ms: now_ms,
+            late_pongs: VecDeque::new(),
+            held: None,
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

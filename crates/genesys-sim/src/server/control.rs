@@ -1,8 +1,9 @@
 //! `/sim/`: what a test or an operator of the simulator asks, apart from the platform's own API.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{Shared, line};
+use crate::Kind;
 use crate::faults::Fault;
 use crate::http::{Answer, Request};
 
@@ -10,32 +11,42 @@ use crate::http::{Answer, Request};
 const PAGE: usize = 1_000;
 
 pub(crate) fn handle(request: &Request, shared: &Shared) -> Answer {
-    match (request.method.as_str(), request.path.as_str()) {
-        ("GET", "/sim/ledger") => ledger(request, shared),
-        ("GET", "/sim/faults") => Answer::json(200, &json!(shared.cloud().applied())),
-        ("POST", "/sim/faults") => inject(request, shared),
-        ("GET", "/sim/counters") => {
-            let cloud = shared.cloud();
-            let mut body = json!(cloud.counters());
-            body["generated"] = cloud.ledger().len().into();
-            body["covered"] = cloud.ledger().covered().into();
-            body["connected"] = json!(cloud.connected());
-            body["now_ms"] = shared.now_ms().into();
-            body["done"] = (*shared.traffic.borrow() == super::TrafficState::Done).into();
-            Answer::json(200, &body)
-        }
-        ("GET", "/sim/org") => {
-            let mut cloud = shared.cloud();
-            let org = cloud.traffic().org();
-            let ids = |list: Vec<&String>| json!(list);
-            Answer::json(
-                200,
-                &json!({"id": org.id, "queues": ids(org.queues.iter().map(|q| &q.id).collect()),
-                        "users": ids(org.users.iter().map(|u| &u.id).collect())}),
-            )
-        }
+    let path = request.path.strip_prefix("/sim/").unwrap_or_default();
+    let parts: Vec<&str> = path.split('/').collect();
+    match (request.method.as_str(), parts.as_slice()) {
+        ("GET", ["ledger"]) => ledger(request, shared),
+        ("GET", ["faults"]) => Answer::json(200, &json!(shared.cloud().applied())),
+        ("POST", ["faults"]) => inject(request, shared),
+        ("GET", ["settings"]) => Answer::json(200, &json!(shared.cloud().settings())),
+        ("POST", ["settings"]) => change_settings(request, shared),
+        ("GET", ["dials"]) => Answer::json(200, &json!(shared.cloud().dials())),
+        ("GET", ["counters"]) => counters(shared),
+        ("GET", ["org"]) => org(shared),
+        ("POST", ["queues"]) => create(Kind::Queue, request, shared),
+        ("POST", ["users"]) => create(Kind::User, request, shared),
+        ("DELETE", ["queues", id]) => delete(Kind::Queue, id, shared),
+        ("DELETE", ["users", id]) => delete(Kind::User, id, shared),
         _ => Answer::not_found(),
     }
+}
+
+fn counters(shared: &Shared) -> Answer {
+    let cloud = shared.cloud();
+    let mut body = json!(cloud.counters());
+    body["generated"] = cloud.ledger().len().into();
+    body["covered"] = cloud.ledger().covered().into();
+    body["connected"] = json!(cloud.connected());
+    body["now_ms"] = shared.now_ms().into();
+    body["done"] = (*shared.traffic.borrow() == super::TrafficState::Done).into();
+    Answer::json(200, &body)
+}
+
+fn org(shared: &Shared) -> Answer {
+    let mut cloud = shared.cloud();
+    let org = cloud.traffic().org();
+    let queues: Vec<_> = org.queues.iter().filter(|q| !q.deleted).map(|q| &q.id).collect();
+    let users: Vec<_> = org.users.iter().filter(|u| !u.deleted).map(|u| &u.id).collect();
+    Answer::json(200, &json!({"id": org.id, "queues": queues, "users": users}))
 }
 
 fn inject(request: &Request, shared: &Shared) -> Answer {
@@ -47,21 +58,51 @@ fn inject(request: &Request, shared: &Shared) -> Answer {
             });
             Answer::json(200, &json!({"accepted": true}))
         }
-        Err(error) => Answer::json(400, &json!({"error": error.to_string()})),
+        Err(error) => wrong(&error.to_string()),
     }
 }
 
+fn change_settings(request: &Request, shared: &Shared) -> Answer {
+    let changes = serde_json::from_slice::<Value>(&request.body);
+    let changed = changes.map_err(|error| error.to_string()).and_then(|changes| {
+        shared.with(|cloud, _| {
+            let settings = cloud.settings().patched(&changes)?;
+            cloud.set_settings(settings);
+            Ok(())
+        })
+    });
+    match changed {
+        Ok(()) => Answer::json(200, &json!(shared.cloud().settings())),
+        Err(error) => wrong(&error),
+    }
+}
+
+fn create(kind: Kind, request: &Request, shared: &Shared) -> Answer {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    match body["name"].as_str() {
+        Some(name) => {
+            let id = shared.with(|cloud, _| cloud.create_object(kind, name));
+            Answer::json(200, &json!({"id": id, "name": name}))
+        }
+        None => wrong("the body is {\"name\": …}"),
+    }
+}
+
+fn delete(kind: Kind, id: &str, shared: &Shared) -> Answer {
+    match shared.with(|cloud, _| cloud.delete_object(kind, id)) {
+        true => Answer::empty(204),
+        false => Answer::not_found(),
+    }
+}
+
+fn wrong(why: &str) -> Answer {
+    Answer::json(400, &json!({"error": why}))
+}
+
 fn ledger(request: &Request, shared: &Shared) -> Answer {
-    let number = |key: &str| {
-        request
-            .query
-            .get(key)
-            .and_then(|value| value.parse::<u64>().ok())
-    };
+    let number = |key: &str| request.query.get(key).and_then(|value| value.parse::<u64>().ok());
     let after = number("after").unwrap_or(0);
-    let limit = number("limit")
-        .and_then(|n| usize::try_from(n).ok())
-        .unwrap_or(PAGE);
+    let limit = number("limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE);
     let mut lines = match shared.spill().lines(after, limit) {
         Ok(lines) => lines,
         Err(error) => return Answer::json(500, &json!({"error": error.to_string()})),
@@ -70,9 +111,5 @@ fn ledger(request: &Request, shared: &Shared) -> Answer {
     let last = after + lines.len() as u64;
     lines.extend(shared.cloud().ledger().after(last, left).map(line));
     lines.push(String::new());
-    Answer {
-        status: 200,
-        body: lines.join("\n"),
-        ..Answer::default()
-    }
+    Answer { status: 200, body: lines.join("\n"), ..Answer::default() }
 }

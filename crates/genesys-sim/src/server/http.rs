@@ -67,15 +67,14 @@ where
     match Upgrade::read(&head) {
         Some(upgrade) => socket(stream, upgrade, shared, reset).await,
         None => {
-            let stream = Rewound {
-                head,
-                at: 0,
-                stream,
-            };
+            let stream = Rewound { head, at: 0, stream };
             let service = service_fn(move |request| answer(request, Arc::clone(&shared)));
             let connection = hyper::server::conn::http1::Builder::new()
                 .serve_connection(TokioIo::new(stream), service);
-            drop(connection.await); // a client that goes away is no concern of ours
+            // a client that goes away is no concern of ours; an answer that is none is a reset
+            if connection.await.is_err() {
+                reset();
+            }
         }
     }
 }
@@ -104,29 +103,26 @@ impl Upgrade {
         let target = lines.next()?.strip_prefix("GET ")?.split(' ').next()?;
         let header = |line: &str, name: &str| {
             let (key, value) = line.split_once(':')?;
-            key.eq_ignore_ascii_case(name)
-                .then(|| value.trim().to_owned())
+            key.eq_ignore_ascii_case(name).then(|| value.trim().to_owned())
         };
         let key = lines.find_map(|line| header(line, "sec-websocket-key"))?;
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
-        Some(Self {
-            path: path.to_owned(),
-            query: read_query(query),
-            key,
-        })
+        Some(Self { path: path.to_owned(), query: read_query(query), key })
     }
 }
 
 fn read_query(query: &str) -> BTreeMap<String, String> {
-    url::form_urlencoded::parse(query.as_bytes())
-        .into_owned()
-        .collect()
+    url::form_urlencoded::parse(query.as_bytes()).into_owned().collect()
 }
 
 async fn socket<S>(mut stream: S, upgrade: Upgrade, shared: Arc<Shared>, reset: impl Fn() + Send)
 where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
+    let asked =
+        Request { path: upgrade.path.clone(), query: upgrade.query.clone(), ..Request::default() };
+    let held_back = shared.with(|cloud, now_ms| cloud.held_back(&asked, true, now_ms));
+    tokio::time::sleep(Duration::from_millis(held_back)).await;
     let (opened, cap) = shared.with(|cloud, now_ms| {
         let opened = match upgrade.path.strip_prefix("/channels/") {
             Some(channel) => cloud.upgrade(channel, now_ms),
@@ -162,11 +158,7 @@ where
 }
 
 fn raw(answer: &Answer) -> String {
-    let headers: String = answer
-        .headers
-        .iter()
-        .map(|(k, v)| format!("{k}: {v}\r\n"))
-        .collect();
+    let headers: String = answer.headers.iter().map(|(k, v)| format!("{k}: {v}\r\n")).collect();
     format!(
         "HTTP/1.1 {} Refused\r\n{headers}Content-Length: {}\r\nConnection: close\r\n\r\n{}",
         answer.status,
@@ -180,19 +172,10 @@ type Response = hyper::Response<Full<Bytes>>;
 async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::Result<Response> {
     let (parts, body) = request.into_parts();
     let header = |name: &str| {
-        parts
-            .headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(str::to_owned)
+        parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let (authorization, content_type) = (header("authorization"), header("content-type"));
-    let body = body
-        .collect()
-        .await
-        .map_err(io::Error::other)?
-        .to_bytes()
-        .to_vec();
+    let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
     let request = Request {
         method: parts.method.to_string(),
         path: parts.uri.path().to_owned(),
@@ -204,6 +187,8 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
     if request.path.starts_with("/sim/") {
         return respond(&control::handle(&request, &shared));
     }
+    let held_back = shared.with(|cloud, now_ms| cloud.held_back(&request, false, now_ms));
+    tokio::time::sleep(Duration::from_millis(held_back)).await;
     let answer = shared.with(|cloud, now_ms| cloud.handle(&request, now_ms));
     if answer.status == 0 {
         return Err(io::Error::other("the platform is out"));
@@ -222,9 +207,7 @@ fn respond(answer: &Answer) -> io::Result<Response> {
     for (name, value) in &answer.headers {
         response = response.header(*name, value);
     }
-    response
-        .body(Full::new(Bytes::from(answer.body.clone())))
-        .map_err(io::Error::other)
+    response.body(Full::new(Bytes::from(answer.body.clone()))).map_err(io::Error::other)
 }
 
 /// A stream whose first bytes were read already.

@@ -49,6 +49,8 @@ pub struct ServeSettings {
     pub tls_ca_out: Option<PathBuf>,
     /// Where ledger entries go that no longer fit into memory.
     pub ledger_file: Option<PathBuf>,
+    /// Count events and keep no ledger of them.
+    pub no_ledger: bool,
 }
 
 /// A running simulator; dropping it stops it.
@@ -97,23 +99,15 @@ pub async fn start(serve: ServeSettings) -> anyhow::Result<Running> {
     let address = listener.local_addr()?;
     let acceptor = serve.tls_ca_out.as_deref().map(tls::acceptor).transpose()?;
     let scheme = if acceptor.is_some() { "wss" } else { "ws" };
-    let origin = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default();
+    let origin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let origin_ms = u64::try_from(origin.as_millis()).unwrap_or(0);
-    let profile = Profile {
-        epoch_ms: origin_ms,
-        ..serve.profile.clone()
-    };
+    let profile = Profile { epoch_ms: origin_ms, ..serve.profile.clone() };
     let traffic = Traffic::new(serve.seed, profile);
     let base = format!("{scheme}://{address}");
-    let cloud = Cloud::new(
-        serve.settings.clone(),
-        traffic,
-        serve.seed,
-        &base,
-        origin_ms,
-    );
+    let mut cloud = Cloud::new(serve.settings.clone(), traffic, serve.seed, &base, origin_ms);
+    if serve.no_ledger {
+        cloud.ledger_mut().count_only();
+    }
     let (traffic, _) = watch::channel(TrafficState::Waiting);
     let (broker_down, broker_rx) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
@@ -128,40 +122,29 @@ pub async fn start(serve: ServeSettings) -> anyhow::Result<Running> {
     let tls = acceptor.is_some();
     tasks.spawn(http::accept(listener, acceptor, Arc::clone(&shared)));
     tasks.spawn(drive(Arc::clone(&shared), serve));
-    Ok(Running {
-        shared,
-        address,
-        tls,
-        _tasks: tasks,
-        broker_down: broker_rx,
-    })
+    Ok(Running { shared, address, tls, _tasks: tasks, broker_down: broker_rx })
 }
 
 impl Running {
     /// Where login, REST and `/sim/` are served.
     #[must_use]
     pub fn url(&self) -> String {
-        format!(
-            "{}://{}",
-            if self.tls { "https" } else { "http" },
-            self.address
-        )
+        format!("{}://{}", if self.tls { "https" } else { "http" }, self.address)
     }
 
     /// Where direct connections are opened.
     #[must_use]
     pub fn direct_url(&self) -> String {
         let path = self.shared.cloud().settings.direct_path.clone();
-        format!(
-            "{}://{}{path}",
-            if self.tls { "wss" } else { "ws" },
-            self.address
-        )
+        format!("{}://{}{path}", if self.tls { "wss" } else { "ws" }, self.address)
     }
 
-    /// Injects a fault; a time in the past means now.
+    /// Injects a fault; a time in the past means now, and then it is in force on return.
     pub fn inject(&self, fault: Fault) {
-        self.shared.with(|cloud, _| cloud.inject(fault));
+        self.shared.with(|cloud, now_ms| {
+            cloud.inject(fault);
+            cloud.tick(now_ms);
+        });
     }
 
     /// Faults carried out so far.
@@ -229,7 +212,7 @@ impl Running {
 }
 
 pub(crate) fn line(entry: &Entry) -> String {
-    serde_json::to_string(entry).expect("an entry is plain data")
+    entry.line()
 }
 
 impl Shared {
@@ -256,7 +239,9 @@ impl Shared {
                     self.broker_down.send(Duration::from_millis(for_ms)).ok();
                 }
                 Output::Text(..) | Output::Close(..) | Output::Reset(_) | Output::Freeze(_) => {
-                    self.sockets.carry_out(output);
+                    if let Some(id) = self.sockets.carry_out(output) {
+                        cloud.socket_gone(id, self.now_ms());
+                    }
                 }
             }
         }
@@ -281,20 +266,18 @@ async fn drive(shared: Arc<Shared>, serve: ServeSettings) {
         let state = *shared.traffic.borrow();
         shared.with(|cloud, now_ms| {
             cloud.tick(now_ms);
+            if cloud.settings().slow_reader_drops {
+                cloud.mark_full(shared.sockets.full());
+            }
             match state {
                 TrafficState::Waiting => {
-                    if cloud.connected().len() >= serve.wait_for_channels {
+                    if cloud.connected().len() >= serve.wait_for_channels || cloud.has_direct() {
                         cloud.traffic().start_at(now_ms);
                         for fault in &serve.faults {
                             let at_ms = fault.at_ms + now_ms;
-                            cloud.inject(Fault {
-                                at_ms,
-                                ..fault.clone()
-                            });
+                            cloud.inject(Fault { at_ms, ..fault.clone() });
                         }
-                        shared
-                            .traffic
-                            .send_replace(TrafficState::Flowing { since_ms: now_ms });
+                        shared.traffic.send_replace(TrafficState::Flowing { since_ms: now_ms });
                     }
                 }
                 TrafficState::Flowing { since_ms } => {

@@ -20,22 +20,13 @@ pub(crate) struct Spill {
 impl Spill {
     pub(crate) fn new(path: Option<PathBuf>) -> anyhow::Result<Self> {
         let own = path.is_none();
-        let unique = format!(
-            "genesys-sim-{}-{:p}.jsonl",
-            std::process::id(),
-            &raw const own
-        );
+        let unique = format!("genesys-sim-{}-{:p}.jsonl", std::process::id(), &raw const own);
         let path = path.unwrap_or_else(|| std::env::temp_dir().join(unique));
         if path.exists() {
             std::fs::remove_file(&path)
                 .with_context(|| format!("cannot replace {}", path.display()))?;
         }
-        Ok(Self {
-            path,
-            own,
-            file: None,
-            failed: false,
-        })
+        Ok(Self { path, own, file: None, failed: false })
     }
 
     pub(crate) fn append(&mut self, entries: &[Entry]) {
@@ -45,38 +36,25 @@ impl Spill {
 
     fn try_append(&mut self, entries: &[Entry]) -> std::io::Result<()> {
         if self.file.is_none() {
-            let file = OpenOptions::new()
-                .create(true)
-                .append(true)
-                .open(&self.path)?;
+            let file = OpenOptions::new().create(true).append(true).open(&self.path)?;
             self.file = Some(BufWriter::new(file));
         }
         let Some(file) = self.file.as_mut() else {
             return Ok(());
         };
-        entries
-            .iter()
-            .try_for_each(|entry| writeln!(file, "{}", line(entry)))
+        entries.iter().try_for_each(|entry| writeln!(file, "{}", line(entry)))
     }
 
     /// Lines after the first `skip`, at most `limit`.
     pub(crate) fn lines(&mut self, skip: u64, limit: usize) -> anyhow::Result<Vec<String>> {
-        anyhow::ensure!(
-            !self.failed,
-            "the ledger could not be written to {}",
-            self.path.display()
-        );
+        anyhow::ensure!(!self.failed, "the ledger could not be written to {}", self.path.display());
         let Some(file) = self.file.as_mut() else {
             return Ok(Vec::new());
         };
         file.flush()?;
         let reader = BufReader::new(File::open(&self.path)?);
         let skip = usize::try_from(skip).unwrap_or(usize::MAX);
-        Ok(reader
-            .lines()
-            .skip(skip)
-            .take(limit)
-            .collect::<Result<_, _>>()?)
+        Ok(reader.lines().skip(skip).take(limit).collect::<Result<_, _>>()?)
     }
 }
 

@@ -46,11 +46,7 @@ pub(super) fn write(
     }
     json.close();
     let text = json.finish();
-    if odd.spaced {
-        text.replace("\",\"", "\",\n  \"").replace("\":{", "\" : {")
-    } else {
-        text
-    }
+    if odd.spaced { text.replace("\",\"", "\",\n  \"").replace("\":{", "\" : {") } else { text }
 }
 
 fn generic(
@@ -61,9 +57,7 @@ fn generic(
     now_ms: u64,
     serial: u64,
 ) {
-    json.str("id", &conversation.id)
-        .num("maxParticipants", 9)
-        .open_list("participants");
+    json.str("id", &conversation.id).num("maxParticipants", 9).open_list("participants");
     for participant in &conversation.participants {
         json.open("").str("id", &participant.id);
         json.time("connectedTime", participant.connected_ms);
@@ -73,26 +67,19 @@ fn generic(
         who(json, participant, conversation, org);
         json.str("purpose", participant.purpose);
         json.str("address", address(participant));
-        json.bool("wrapupRequired", participant.purpose == "agent")
-            .bool("wrapupExpected", false);
+        json.bool("wrapupRequired", participant.purpose == "agent").bool("wrapupExpected", false);
         wrapup(json, participant);
         attributes(json, participant, conversation, now_ms);
         if odd.awkward {
-            json.open("futureThing")
-                .close()
-                .str("externalContactId", "");
+            json.open("futureThing").close().str("externalContactId", "");
         }
         json.open_list(conversation.media.list());
         leg(json, participant, conversation.media, odd);
         json.close_list().close();
     }
     json.close_list().open_list("recentTransfers").close_list();
-    json.str(
-        "recordingState",
-        if odd.awkward { "HALF_ACTIVE" } else { "ACTIVE" },
-    );
-    json.str("externalTag", &format!("tag-{serial}"))
-        .bool("securePause", false);
+    json.str("recordingState", if odd.awkward { "HALF_ACTIVE" } else { "ACTIVE" });
+    json.str("externalTag", &format!("tag-{serial}")).bool("securePause", false);
     json.str("utilizationLabelId", "00000000-0000-0000-0000-000000000000");
     json.open_list("divisions").open("");
     json.open("division").str("id", &org.division_id).close();
@@ -107,33 +94,21 @@ fn who(json: &mut Json, participant: &Participant, conversation: &Conversation, 
     let user = participant.user.and_then(|user| org.users.get(user));
     json.opt("userId", user.map(|user| user.id.as_str()));
     if let Route::Queue(queue) = conversation.route {
-        json.opt(
-            "queueId",
-            org.queues.get(queue).map(|queue| queue.id.as_str()),
-        );
+        json.opt("queueId", org.queues.get(queue).map(|queue| queue.id.as_str()));
     }
 }
 
 fn address(participant: &Participant) -> &'static str {
-    if participant.purpose == "customer" {
-        "tel:+15550100042"
-    } else {
-        "sip:agent@example.invalid"
-    }
+    if participant.purpose == "customer" { "tel:+15550100042" } else { "sip:agent@example.invalid" }
 }
 
 fn wrapup(json: &mut Json, participant: &Participant) {
     if let Some(ms) = participant.wrapup_ms {
-        json.open("wrapup")
-            .str("code", "resolved-remotely")
-            .str("name", "Resolved remotely");
+        json.open("wrapup").str("code", "resolved-remotely").str("name", "Resolved remotely");
         json.str("notes", "called back; customer \"very\" happy — 1 €")
             .open_list("tags")
             .close_list();
-        json.num("durationSeconds", 5)
-            .time("endTime", Some(ms))
-            .bool("provisional", false)
-            .close();
+        json.num("durationSeconds", 5).time("endTime", Some(ms)).bool("provisional", false).close();
     }
 }
 
@@ -147,8 +122,7 @@ fn attributes(
         json.open("attributes").close();
         return;
     }
-    json.open("attributes")
-        .str("ivr.lastSeen", &now_ms.to_string());
+    json.open("attributes").str("ivr.lastSeen", &now_ms.to_string());
     for (key, value) in &conversation.attributes {
         json.str(key, value);
     }
@@ -156,48 +130,32 @@ fn attributes(
 }
 
 fn leg(json: &mut Json, participant: &Participant, media: Media, odd: Odd) {
-    json.open("")
-        .str("state", participant.state)
-        .str("initialState", "alerting");
-    json.str("direction", "inbound")
-        .str("id", &participant.leg_id);
-    json.bool("held", participant.held)
-        .str("provider", "Sim Edge");
+    json.open("").str("state", participant.state).str("initialState", "alerting");
+    json.str("direction", "inbound").str("id", &participant.leg_id);
+    json.bool("held", participant.held).str("provider", "Sim Edge");
     json.opt("disconnectType", participant.disconnect);
     json.time("connectedTime", participant.connected_ms);
     json.time("disconnectedTime", participant.ended_ms);
     json.bool("afterCallWorkRequired", participant.purpose == "agent");
     match media {
         Media::Voice => {
-            json.bool("recording", true)
-                .bool("muted", false)
-                .bool("confined", false);
-            json.str("recordingState", "active")
-                .bool("securePause", false);
-            json.open("self")
-                .str("addressNormalized", "+15550100001")
-                .close();
-            json.open("other")
-                .str("addressNormalized", "+15550100042")
-                .close();
+            json.bool("recording", true).bool("muted", false).bool("confined", false);
+            json.str("recordingState", "active").bool("securePause", false);
+            json.open("self").str("addressNormalized", "+15550100001").close();
+            json.open("other").str("addressNormalized", "+15550100042").close();
             json.open_list("disconnectReasons").close_list();
         }
         Media::Chat => drop(json.str("roomId", "room@conference.example.invalid")),
         Media::Email => {
-            json.str("subject", "Re: Frage zur Rechnung „März“")
-                .num("messagesSent", 2);
+            json.str("subject", "Re: Frage zur Rechnung „März“").num("messagesSent", 2);
             json.bool("spam", false).bool("autoGenerated", false);
         }
         Media::Callback => {
-            json.open_list("callbackNumbers")
-                .str("", "+15550100042")
-                .close_list();
+            json.open_list("callbackNumbers").str("", "+15550100042").close_list();
             json.str("callbackUserName", "EXAMPLE CUSTOMER");
         }
         Media::Message => {
-            json.str("type", "webmessaging")
-                .str("toAddress", "to")
-                .str("fromAddress", "from");
+            json.str("type", "webmessaging").str("toAddress", "to").str("fromAddress", "from");
             json.open_list("messages").close_list();
         }
     }
@@ -209,81 +167,55 @@ fn leg(json: &mut Json, participant: &Participant, media: Media, odd: Odd) {
 }
 
 fn specific(json: &mut Json, conversation: &Conversation, org: &Org, now_ms: u64, serial: u64) {
-    json.str("id", &conversation.id)
-        .str("name", "")
-        .open_list("participants");
+    json.str("id", &conversation.id).str("name", "").open_list("participants");
     for participant in &conversation.participants {
         json.open("").str("id", &participant.id);
         json.time("startTime", participant.connected_ms);
         json.time("connectedTime", participant.connected_ms);
         json.time("endTime", participant.ended_ms);
-        json.str("purpose", participant.purpose)
-            .str("state", participant.state);
-        json.str("direction", "inbound")
-            .str("ani", "tel:+15550100042");
-        json.str("dnis", "tel:+15550100001")
-            .bool("held", participant.held);
-        json.opt("disconnectType", participant.disconnect)
-            .str("provider", "Sim Edge");
+        json.str("purpose", participant.purpose).str("state", participant.state);
+        json.str("direction", "inbound").str("ani", "tel:+15550100042");
+        json.str("dnis", "tel:+15550100001").bool("held", participant.held);
+        json.opt("disconnectType", participant.disconnect).str("provider", "Sim Edge");
         if let Some(user) = participant.user.and_then(|user| org.users.get(user)) {
-            json.open("user")
-                .str("id", &user.id)
-                .str("name", &user.name)
-                .close();
+            json.open("user").str("id", &user.id).str("name", &user.name).close();
         }
         if let Route::Queue(queue) = conversation.route
             && let Some(queue) = org.queues.get(queue)
         {
-            json.open("queue")
-                .str("id", &queue.id)
-                .str("name", &queue.name)
-                .close();
+            json.open("queue").str("id", &queue.id).str("name", &queue.name).close();
         }
         attributes(json, participant, conversation, now_ms);
         json.close();
     }
     json.close_list().open_list("otherMediaUris").close_list();
-    json.str(
-        "selfUri",
-        &format!("/api/v2/conversations/{}?{serial}", conversation.id),
-    );
+    json.str("selfUri", &format!("/api/v2/conversations/{}?{serial}", conversation.id));
 }
 
 fn detail(json: &mut Json, conversation: &Conversation, org: &Org, now_ms: u64) {
     let Some(last) = conversation.participants.last() else {
         return;
     };
-    json.num("eventTime", now_ms)
-        .str("conversationId", &conversation.id);
-    json.str("participantId", &last.id)
-        .str("sessionId", &last.leg_id);
-    json.str("mediaType", conversation.media.upper())
-        .str("provider", "Sim Edge");
-    json.str("direction", "INBOUND")
-        .str("ani", "tel:+15550100042")
-        .str("dnis", "tel:+15550100001");
+    json.num("eventTime", now_ms).str("conversationId", &conversation.id);
+    json.str("participantId", &last.id).str("sessionId", &last.leg_id);
+    json.str("mediaType", conversation.media.upper()).str("provider", "Sim Edge");
+    json.str("direction", "INBOUND").str("ani", "tel:+15550100042").str("dnis", "tel:+15550100001");
     let user = last.user.and_then(|user| org.users.get(user));
     json.opt("userId", user.map(|user| user.id.as_str()));
     if let Route::Queue(queue) = conversation.route {
-        json.opt(
-            "queueId",
-            org.queues.get(queue).map(|queue| queue.id.as_str()),
-        );
+        json.opt("queueId", org.queues.get(queue).map(|queue| queue.id.as_str()));
     }
     if conversation.detail.ends_with(".end") {
         json.str("disconnectType", "CLIENT")
             .num("interactingDurationMs", u64::from(conversation.steps) * 900);
     }
-    json.open_list("conversationExternalContactIds")
-        .close_list();
+    json.open_list("conversationExternalContactIds").close_list();
     json.num("step", u64::from(conversation.steps));
 }
 
 fn metric(json: &mut Json, conversation: &Conversation, now_ms: u64, serial: u64) {
     json.str("recordId", &format!("{}-{serial}", conversation.id));
-    json.str("conversationId", &conversation.id)
-        .str("metric", "tHandle");
-    json.time("metricDate", Some(now_ms))
-        .num("value", u64::from(conversation.steps) * 1_000);
+    json.str("conversationId", &conversation.id).str("metric", "tHandle");
+    json.time("metricDate", Some(now_ms)).num("value", u64::from(conversation.steps) * 1_000);
     json.str("mediaType", &conversation.media.upper().to_lowercase());
 }

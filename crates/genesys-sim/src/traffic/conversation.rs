@@ -22,13 +22,8 @@ pub(super) enum Media {
 
 impl Media {
     /// Every medium.
-    pub(super) const ALL: [Self; 5] = [
-        Self::Voice,
-        Self::Chat,
-        Self::Email,
-        Self::Callback,
-        Self::Message,
-    ];
+    pub(super) const ALL: [Self; 5] =
+        [Self::Voice, Self::Chat, Self::Email, Self::Callback, Self::Message];
 
     /// Name of the list of legs in a participant, and of the media-specific topic.
     #[must_use]
@@ -93,9 +88,16 @@ pub(super) struct Conversation {
     pub(super) steps: u32,
     pub(super) detail: &'static str,
     pub(super) large: bool,
+    /// When the last thing happened, if that is fixed.
+    pub(super) happened_ms: Option<u64>,
+    /// When the agent started anew without having ended.
+    restarted_ms: Option<u64>,
     over: bool,
     orphan: bool,
 }
+
+/// So much later than the new start the end of the earlier one is told, as seen in the field.
+const LATE_END_MS: u64 = 175;
 
 impl Conversation {
     /// A customer arrives.
@@ -116,7 +118,7 @@ impl Conversation {
                 while queue + 1 < org.queues.len() && rng.random_bool(0.6) {
                     queue += 1;
                 }
-                Route::Queue(queue)
+                org.live_queue(queue).map_or(Route::FlowOnly, Route::Queue)
             }
         };
         let mut attributes = vec![
@@ -134,10 +136,8 @@ impl Conversation {
             ),
         ];
         if rng.random_bool(awkward) {
-            attributes.push((
-                "LLM (AW) \"question\"".to_owned(),
-                "Wie \\ groß\tist das?\n💥".to_owned(),
-            ));
+            attributes
+                .push(("LLM (AW) \"question\"".to_owned(), "Wie \\ groß\tist das?\n💥".to_owned()));
             attributes.push(("context.empty".to_owned(), String::new()));
         }
         let mut conversation = Self {
@@ -149,6 +149,8 @@ impl Conversation {
             steps: 0,
             detail: "customer.start",
             large: rng.random_bool(large),
+            happened_ms: None,
+            restarted_ms: None,
             over: false,
             orphan: rng.random_bool(0.01),
         };
@@ -166,6 +168,11 @@ impl Conversation {
     /// The next thing happens.
     pub(super) fn advance(&mut self, org: &Org, now_ms: u64, rng: &mut StdRng) {
         self.steps += 1;
+        if let Some(at_ms) = self.restarted_ms.take() {
+            self.detail = "user.end"; // of what the agent did before: the agent stays
+            self.happened_ms = Some(at_ms + LATE_END_MS);
+            return;
+        }
         match (self.route, self.agent_state()) {
             (Route::FlowOnly, _) => self.flow_only(now_ms, rng),
             (Route::Direct | Route::Queue(_), None)
@@ -210,15 +217,19 @@ impl Conversation {
             return;
         }
         self.detail = "user.start";
-        let user = (!org.users.is_empty()).then(|| rng.random_range(0..org.users.len()));
-        let name = user
-            .and_then(|user| org.users.get(user))
-            .map(|user| user.name.clone());
+        let user = (!org.users.is_empty())
+            .then(|| rng.random_range(0..org.users.len()))
+            .and_then(|user| org.live_user(user));
+        let name = user.and_then(|user| org.users.get(user)).map(|user| user.name.clone());
         self.join("agent", name, user, "alerting", now_ms, rng);
     }
 
     fn talk(&mut self, now_ms: u64, rng: &mut StdRng) {
         match rng.random_range(0..10) {
+            0..2 if self.media == Media::Email => {
+                self.detail = "user.start"; // a reply with several actions
+                self.restarted_ms = Some(now_ms);
+            }
             0..5 => {
                 self.detail = "attributes";
                 let turn = format!("turn-{}", self.steps);
@@ -281,9 +292,7 @@ impl Conversation {
     }
 
     fn last_purpose(&self) -> &'static str {
-        self.participants
-            .last()
-            .map_or("", |participant| participant.purpose)
+        self.participants.last().map_or("", |participant| participant.purpose)
     }
 
     fn change_last(&mut self, change: impl FnOnce(&mut Participant)) {

@@ -93,15 +93,7 @@ impl Traffic {
     pub fn new(seed: u64, profile: Profile) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
         let org = Org::new(profile.queues, profile.users, &mut rng);
-        Self {
-            profile,
-            org,
-            rng,
-            alive: VecDeque::new(),
-            next_us: 0,
-            serial: 0,
-            burst_left: 0,
-        }
+        Self { profile, org, rng, alive: VecDeque::new(), next_us: 0, serial: 0, burst_left: 0 }
     }
 
     /// The organisation.
@@ -132,7 +124,8 @@ impl Traffic {
         // a pipeline delay of 0.2 to 2 s lies between the event and its delivery
         let delay = self.rng.random_range(200..2_000);
         let event_ms = (self.profile.epoch_ms + deliver_ms).saturating_sub(delay);
-        let conversation = self.pick(event_ms);
+        let mut conversation = self.pick(event_ms);
+        let event_ms = conversation.happened_ms.take().unwrap_or(event_ms);
         self.serial += 1;
         let odd = Odd {
             awkward: self.rng.random_bool(self.profile.awkward),
@@ -145,14 +138,7 @@ impl Traffic {
             let generic = shape == Shape::Generic;
             paced += u32::from(generic);
             let body = wanted(&topic).then(|| {
-                Arc::from(body::write(
-                    shape,
-                    &conversation,
-                    org,
-                    odd,
-                    event_ms,
-                    self.serial,
-                ))
+                Arc::from(body::write(shape, &conversation, org, odd, event_ms, self.serial))
             });
             notifications.push(Notification { topic, body });
         }
@@ -161,11 +147,7 @@ impl Traffic {
         if !conversation.is_over() {
             self.alive.push_back(conversation);
         }
-        Change {
-            conversation_id,
-            deliver_ms,
-            notifications,
-        }
+        Change { conversation_id, deliver_ms, notifications }
     }
 
     fn pick(&mut self, event_ms: u64) -> Conversation {
@@ -203,26 +185,22 @@ impl Traffic {
 fn topics(conversation: &Conversation, org: &Org) -> Vec<(String, Shape)> {
     let mut topics = Vec::with_capacity(8);
     let list = conversation.media.list();
-    let queued = conversation
-        .participants
-        .iter()
-        .any(|participant| participant.purpose != "customer");
+    let queued =
+        conversation.participants.iter().any(|participant| participant.purpose != "customer");
     if let Route::Queue(queue) = conversation.route
         && queued
         && let Some(queue) = org.queues.get(queue)
+        && !queue.deleted
     {
         let topic = format!("v2.routing.queues.{}.conversations", queue.id);
         topics.push((format!("{topic}.{list}"), Shape::Specific));
         topics.push((topic, Shape::Generic));
     }
-    let mut users: Vec<usize> = conversation
-        .participants
-        .iter()
-        .filter_map(|p| p.user)
-        .collect();
+    let mut users: Vec<usize> = conversation.participants.iter().filter_map(|p| p.user).collect();
     users.sort_unstable();
     users.dedup();
-    for user in users.into_iter().filter_map(|user| org.users.get(user)) {
+    let users = users.into_iter().filter_map(|user| org.users.get(user));
+    for user in users.filter(|user| !user.deleted) {
         let topic = format!("v2.users.{}.conversations", user.id);
         topics.push((format!("{topic}.{list}"), Shape::Specific));
         topics.push((topic, Shape::Generic));
@@ -233,10 +211,7 @@ fn topics(conversation: &Conversation, org: &Org) -> Vec<(String, Shape)> {
         Shape::Detail,
     ));
     if conversation.is_over() {
-        topics.push((
-            format!("v2.analytics.conversation.{id}.metrics"),
-            Shape::Metric,
-        ));
+        topics.push((format!("v2.analytics.conversation.{id}.metrics"), Shape::Metric));
     }
     topics
 }

@@ -10,6 +10,8 @@ pub struct Queue {
     pub id: String,
     /// Name.
     pub name: String,
+    /// Whether it was deleted while running; its place stays, conversations refer to it.
+    pub deleted: bool,
 }
 
 /// A person who takes conversations.
@@ -19,6 +21,8 @@ pub struct User {
     pub id: String,
     /// Name.
     pub name: String,
+    /// Whether it was deleted while running; its place stays, conversations refer to it.
+    pub deleted: bool,
 }
 
 /// Everything topics can be about.
@@ -71,20 +75,36 @@ impl Org {
             .map(|n| Queue {
                 id: uuid(rng),
                 name: format!("{} {n}", QUEUES[n % QUEUES.len()]),
+                deleted: false,
             })
             .collect();
-        let users = (0..users)
-            .map(|_| User {
-                id: uuid(rng),
-                name: person(rng),
-            })
-            .collect();
-        Self {
-            id,
-            division_id,
-            queues,
-            users,
-        }
+        let users =
+            (0..users).map(|_| User { id: uuid(rng), name: person(rng), deleted: false }).collect();
+        Self { id, division_id, queues, users }
+    }
+
+    /// Whether this queue exists now.
+    #[must_use]
+    pub fn has_queue(&self, id: &str) -> bool {
+        self.queues.iter().any(|queue| queue.id == id && !queue.deleted)
+    }
+
+    /// Whether this person exists now.
+    #[must_use]
+    pub fn has_user(&self, id: &str) -> bool {
+        self.users.iter().any(|user| user.id == id && !user.deleted)
+    }
+
+    /// The first from `at` on that exists, else the first of all that does.
+    pub(super) fn live_queue(&self, at: usize) -> Option<usize> {
+        let live = |at: &usize| self.queues.get(*at).is_some_and(|queue| !queue.deleted);
+        (at..self.queues.len()).chain(0..at).find(live)
+    }
+
+    /// The same for people.
+    pub(super) fn live_user(&self, at: usize) -> Option<usize> {
+        let live = |at: &usize| self.users.get(*at).is_some_and(|user| !user.deleted);
+        (at..self.users.len()).chain(0..at).find(live)
     }
 }
 
@@ -100,12 +120,5 @@ pub(crate) fn uuid(rng: &mut StdRng) -> String {
     let bits = (rng.random::<u128>() & !(0xf << 76) & !(0x3 << 62)) | (0x4 << 76) | (0x2 << 62);
     let hex = format!("{bits:032x}");
     let part = |range: std::ops::Range<usize>| hex.get(range).unwrap_or_default().to_owned();
-    [
-        part(0..8),
-        part(8..12),
-        part(12..16),
-        part(16..20),
-        part(20..32),
-    ]
-    .join("-")
+    [part(0..8), part(8..12), part(12..16), part(16..20), part(20..32)].join("-")
 }

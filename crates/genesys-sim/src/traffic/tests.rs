@@ -4,12 +4,7 @@ use super::conversation::Media;
 use super::*;
 
 fn changes(seed: u64, count: usize) -> Vec<Change> {
-    let profile = Profile {
-        awkward: 0.2,
-        spaced: 0.05,
-        large: 0.01,
-        ..Profile::default()
-    };
+    let profile = Profile { awkward: 0.2, spaced: 0.05, large: 0.01, ..Profile::default() };
     let mut traffic = Traffic::new(seed, profile);
     (0..count).map(|_| traffic.next(&|_| true)).collect()
 }
@@ -34,10 +29,7 @@ fn every_body_is_json_and_no_two_of_one_topic_are_equal() {
     let mut seen = BTreeSet::new();
     for (topic, body) in bodies(&changes) {
         let value: serde_json::Value = serde_json::from_str(body).expect(body);
-        assert!(
-            seen.insert((topic.to_owned(), value.to_string())),
-            "twice on {topic}"
-        );
+        assert!(seen.insert((topic.to_owned(), value.to_string())), "twice on {topic}");
     }
 }
 
@@ -78,9 +70,7 @@ fn typical_snapshots_are_a_few_kilobytes() {
 #[test]
 fn the_rate_is_kept_on_queue_and_user_topics() {
     let changes = changes(6, 20_000);
-    let paced = bodies(&changes)
-        .filter(|(topic, _)| topic.ends_with(".conversations"))
-        .count();
+    let paced = bodies(&changes).filter(|(topic, _)| topic.ends_with(".conversations")).count();
     let seconds = changes.last().unwrap().deliver_ms as f64 / 1000.0;
     let rate = paced as f64 / seconds;
     assert!((400.0..=510.0).contains(&rate), "{rate}");
@@ -88,13 +78,28 @@ fn the_rate_is_kept_on_queue_and_user_topics() {
 
 #[test]
 fn bursts_put_a_thousand_changes_into_one_millisecond() {
-    let profile = Profile {
-        burst_every: 500,
-        ..Profile::default()
-    };
+    let profile = Profile { burst_every: 500, ..Profile::default() };
     let mut traffic = Traffic::new(7, profile);
-    let times: Vec<u64> = (0..3_000)
-        .map(|_| traffic.next(&|_| false).deliver_ms)
-        .collect();
+    let times: Vec<u64> = (0..3_000).map(|_| traffic.next(&|_| false).deliver_ms).collect();
     assert!(times.windows(1_000).any(|window| window[0] == window[999]));
+}
+
+#[test]
+fn an_agent_who_stays_may_start_175_ms_before_having_ended() {
+    let changes = changes(7, 6_000);
+    let mut last: BTreeMap<String, (String, u64)> = BTreeMap::new();
+    let mut pairs = 0;
+    for (topic, body) in bodies(&changes).filter(|(topic, _)| topic.starts_with("v2.detail.")) {
+        let event: serde_json::Value = serde_json::from_str(body).expect(body);
+        let at_ms = event["eventTime"].as_u64().unwrap();
+        let id = event["conversationId"].as_str().unwrap().to_owned();
+        let kind = topic.rsplit_once(&format!("{id}.")).unwrap().1.to_owned();
+        if let Some((before, before_ms)) = last.get(&id)
+            && (before.as_str(), kind.as_str()) == ("user.start", "user.end")
+        {
+            pairs += usize::from(at_ms == before_ms + 175 && event["mediaType"] == "EMAIL");
+        }
+        last.insert(id, (kind, at_ms));
+    }
+    assert!(pairs > 10, "{pairs} pairs");
 }
