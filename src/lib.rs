@@ -8,18 +8,23 @@
 //! The rules of each step are pure state machines in `trunkline-protocol`; the rooms here are the
 //! shells that wait.
 
-pub mod session;
 pub mod decode;
-pub mod sequence;
+pub mod demo;
 pub mod encode;
 pub mod publish;
-pub mod demo;
+pub mod sequence;
+pub mod session;
 
 pub mod admin;
+pub mod clock;
 pub mod config;
 pub mod control;
 pub mod genesys;
 pub mod kafka;
-pub mod clock;
 pub mod observe;
 pub mod supervisor;
+
+pub mod app;
+pub mod cli;
+pub mod error;
+pub mod pipeline;

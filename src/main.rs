@@ -1,1 +1,27 @@
-fn main() {}
+//! Arguments, runtime, exit code.
+
+use std::io::Write as _;
+use std::process::ExitCode as Exit;
+
+use clap::Parser as _;
+use clap::error::ErrorKind;
+use trunkline::cli::{Cli, execute};
+use trunkline::error::ExitCode;
+
+fn main() -> Exit {
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        Err(error) => {
+            error.print().ok(); // a closed terminal changes nothing
+            let help = [ErrorKind::DisplayHelp, ErrorKind::DisplayVersion].contains(&error.kind());
+            return Exit::from(if help { ExitCode::Done as u8 } else { ExitCode::Usage as u8 });
+        }
+    };
+    match execute(cli) {
+        Ok(code) => Exit::from(code as u8),
+        Err(error) => {
+            writeln!(std::io::stderr(), "trunkline: {error}").ok(); // nobody may be reading
+            Exit::from(error.code as u8)
+        }
+    }
+}

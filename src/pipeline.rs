@@ -14,19 +14,6 @@ use crate::sequence::{self, Kept, Understood};
 use crate::session::Heard;
 use crate::supervisor::Supervisor;
 
-/// How many parcels each channel between two stages holds at most.
-#[derive(Clone, Copy, Debug)]
-pub struct Capacities {
-    /// Messages heard and not yet understood.
-    pub heard: usize,
-    /// Events understood and not yet kept once.
-    pub understood: usize,
-    /// Events kept and not yet written down.
-    pub kept: usize,
-    /// Records not yet handed to the broker.
-    pub outgoing: usize,
-}
-
 /// The stages, ready to run.
 pub struct Stages {
     /// Understands envelopes.
@@ -37,6 +24,8 @@ pub struct Stages {
     pub encoder: Encoder,
     /// Chooses key and headers.
     pub router: Router,
+    /// Larger records are quarantined in parts.
+    pub max_record_bytes: usize,
     /// Hands records over and waits for their acknowledgement.
     pub publish: publish::Stage,
 }
@@ -44,16 +33,21 @@ pub struct Stages {
 /// How many parcels a task takes from its input at once.
 const BATCH: usize = 256;
 
-/// Starts every stage and returns the mouth of the pipeline.
-pub fn join(stages: Stages, capacities: Capacities, supervisor: &mut Supervisor) -> Sender<Heard> {
-    let (heard_in, heard) = mpsc::channel(capacities.heard);
-    let (understood_in, understood) = mpsc::channel(capacities.understood);
-    let (kept_in, kept) = mpsc::channel(capacities.kept);
-    let (outgoing_in, outgoing) = mpsc::channel(capacities.outgoing);
-    let (settled_in, settled) = mpsc::channel::<Vec<EventId>>(capacities.outgoing);
+/// Starts every stage and returns the mouth of the pipeline. `capacity` bounds the parcels between
+/// two stages.
+pub fn join(stages: Stages, capacity: usize, supervisor: &mut Supervisor) -> Sender<Heard> {
+    let (heard_in, heard) = mpsc::channel(capacity);
+    let (understood_in, understood) = mpsc::channel(capacity);
+    let (kept_in, kept) = mpsc::channel(capacity);
+    let (outgoing_in, outgoing) = mpsc::channel(capacity);
+    let (settled_in, settled) = mpsc::channel::<Vec<EventId>>(capacity);
     supervisor.spawn_infallible("understand", understand(stages.opener, heard, understood_in));
     supervisor.spawn_infallible("sequence", stages.sequence.run(understood, kept_in, settled));
-    let pen = Pen { encoder: stages.encoder, router: stages.router };
+    let pen = Pen {
+        encoder: stages.encoder,
+        router: stages.router,
+        max_record_bytes: stages.max_record_bytes,
+    };
     supervisor.spawn_infallible("write", write(pen, kept, outgoing_in));
     supervisor.spawn("publish", stages.publish.run(outgoing, settled_in));
     heard_in
@@ -65,17 +59,14 @@ async fn understand(mut opener: Opener, mut input: Receiver<Heard>, output: Send
     while input.recv_many(&mut batch, BATCH).await > 0 {
         for heard in batch.drain(..) {
             let understood = match heard {
-                Heard::Opened { epoch, leg, joining } => {
-                    Understood::Opened { epoch, leg, joining }
-                }
-                Heard::Frame { frame, ticket } => match opener.open(frame) {
+                Heard::Opened { epoch, leg, joining } => Understood::Opened { epoch, leg, joining },
+                Heard::Frame(frame, ticket) => match opener.open(frame) {
                     Ok(event) => Understood::Event(event, ticket),
                     Err(rejected) => Understood::Rejected(rejected, ticket),
                 },
-                Heard::Binary { raw, received, epoch, leg: _, ticket } => {
+                Heard::Binary { raw, received, epoch, ticket } => {
                     Understood::Rejected(opener.binary(raw, received, epoch), ticket)
                 }
-                Heard::Live { .. } => continue, // the status board knows; nothing to keep
                 Heard::Ended { epoch, leg, reason } => Understood::Ended { epoch, leg, reason },
             };
             if output.send(understood).await.is_err() {
@@ -92,10 +83,12 @@ async fn write(mut pen: Pen, mut input: Receiver<Kept>, output: Sender<Outgoing>
         for kept in batch.drain(..) {
             let outgoing = match kept {
                 Kept::Event(event, ticket) => pen.record(event, ticket),
-                Kept::Rejected(rejected, ticket) => quarantine::outgoing(rejected, ticket),
+                Kept::Rejected(rejected, ticket) => pen.reject(rejected, ticket),
             };
-            if output.send(outgoing).await.is_err() {
-                return;
+            for record in outgoing {
+                if output.send(record).await.is_err() {
+                    return;
+                }
             }
         }
     }
@@ -104,49 +97,39 @@ async fn write(mut pen: Pen, mut input: Receiver<Kept>, output: Sender<Outgoing>
 struct Pen {
     encoder: Encoder,
     router: Router,
+    max_record_bytes: usize,
 }
 
 impl Pen {
-    fn record(&mut self, event: Event, ticket: InFlight) -> Outgoing {
+    fn record(&mut self, event: Event, ticket: InFlight) -> Vec<Outgoing> {
         let facts = match body::read(&event) {
             Ok(facts) => facts,
             Err(error) => {
-                let detail = error.to_string();
-                return quarantine::outgoing(
-                    rejected(&event, RejectReason::BadBody, detail),
-                    ticket,
-                );
+                let reason = RejectReason::BadBody;
+                return self
+                    .reject(quarantine::of_event(&event, reason, error.to_string()), ticket);
             }
         };
         let mut value = Vec::new();
-        if let Err(error) = self.encoder.encode(&event, &facts, &mut value) {
-            let detail = error.to_string();
-            return quarantine::outgoing(
-                rejected(&event, RejectReason::Unencodable, detail),
-                ticket,
-            );
+        self.encoder.encode(&event, &facts, body::topic_class, &mut value);
+        if value.len() > self.max_record_bytes {
+            let detail = format!("the record has {} bytes", value.len());
+            let reason = RejectReason::TooLarge;
+            return self.reject(quarantine::of_event(&event, reason, detail), ticket);
         }
-        Outgoing {
+        vec![Outgoing {
             destination: Destination::Events,
             key: self.router.key(&event, &facts),
             headers: self.router.headers(&event, &facts),
             value,
             id: event.id,
             received: event.frame.received,
-            quarantine_reason: None,
-            ticket,
-        }
+            event_time: facts.event_time.or(facts.version),
+            ticket: Some(ticket),
+        }]
     }
-}
 
-fn rejected(event: &Event, reason: RejectReason, detail: String) -> Quarantined {
-    Quarantined {
-        raw: event.frame.text.clone().into_bytes(),
-        reason,
-        detail,
-        topic: Some(event.topic().to_owned()),
-        id: event.id,
-        received: event.frame.received,
-        epoch: event.frame.epoch,
+    fn reject(&self, rejected: Quarantined, ticket: InFlight) -> Vec<Outgoing> {
+        quarantine::outgoing(rejected, ticket, self.max_record_bytes)
     }
 }

@@ -46,9 +46,8 @@ impl Admin {
         metrics: Metrics,
         board: StatusBoard,
     ) -> Result<Self, AdminError> {
-        let listener = TcpListener::bind(address)
-            .await
-            .map_err(|source| AdminError { address, source })?;
+        let listener =
+            TcpListener::bind(address).await.map_err(|source| AdminError { address, source })?;
         let app = Router::new()
             .route("/metrics", get(scrape))
             .route("/healthz", get(async || "ok\n"))

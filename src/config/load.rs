@@ -44,7 +44,10 @@ pub fn environment() -> BTreeMap<String, String> {
 ///
 /// # Errors
 /// [`ConfigError`] with every mistake that was found.
-pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Result<Config, ConfigError> {
+pub fn load(
+    path: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, ConfigError> {
     let source = path.map_or("configuration".to_owned(), |path| path.display().to_string());
     let mut mistakes = Vec::new();
     let mut tree = match path {
@@ -53,17 +56,20 @@ pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Resu
     };
     let mut sources = BTreeMap::new();
     for (variable, text) in environment.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
-        let keys: Vec<String> = variable
-            .trim_start_matches(PREFIX)
-            .split("__")
-            .map(str::to_ascii_lowercase)
-            .collect();
+        let keys: Vec<String> =
+            variable.trim_start_matches(PREFIX).split("__").map(str::to_ascii_lowercase).collect();
         sources.insert(keys.join("."), variable.clone());
         put(&mut tree, &keys, text);
     }
+    stringify(&mut tree);
     let defaults = serde_json::to_value(Config::default()).unwrap_or_default();
     let mut leaves = Vec::new();
-    walk(&tree, &defaults, &mut Vec::new(), &mut leaves, &mut mistakes, &source);
+    let mut bad = Vec::new();
+    walk(&tree, &defaults, &mut Vec::new(), &mut leaves, &mut bad);
+    for (path, problem) in &bad {
+        let (source, field) = (source.clone(), shown(path));
+        mistakes.push(Mistake { source, field, problem: problem.clone() });
+    }
     // each value alone in an otherwise good configuration: so every wrong one is named
     for (path, value) in &leaves {
         let mut alone = defaults.clone();
@@ -74,11 +80,11 @@ pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Resu
                 field: shown(path),
                 problem: format!("is {}; {}", masked(path, value), allowed(&error.to_string())),
             });
+            bad.push((path.clone(), String::new()));
         }
     }
-    if !mistakes.is_empty() {
-        return Err(ConfigError(mistakes));
-    }
+    // what is good so far is checked all the same, so that every mistake is named at once
+    bad.iter().for_each(|(path, _)| remove(&mut tree, path));
     let config: Config = serde_json::from_value(tree).map_err(|error| {
         let field = ".".to_owned();
         ConfigError(vec![Mistake { source: source.clone(), field, problem: error.to_string() }])
@@ -89,15 +95,12 @@ pub fn load(path: Option<&Path>, environment: &BTreeMap<String, String>) -> Resu
 }
 
 fn read(path: &Path, source: &str) -> Result<Value, Mistake> {
-    let mistake = |problem: String| Mistake {
-        source: source.to_owned(),
-        field: ".".to_owned(),
-        problem,
-    };
+    let mistake =
+        |problem: String| Mistake { source: source.to_owned(), field: ".".to_owned(), problem };
     let text = std::fs::read_to_string(path)
         .map_err(|error| mistake(format!("cannot be read: {error}")))?;
-    let value: Value = serde_yaml_ng::from_str(&text)
-        .map_err(|error| mistake(format!("is not YAML: {error}")))?;
+    let value: Value =
+        serde_yaml_ng::from_str(&text).map_err(|error| mistake(format!("is not YAML: {error}")))?;
     match value {
         Value::Null => Ok(Value::Object(Map::new())),
         Value::Object(_) => Ok(value),
@@ -116,7 +119,9 @@ fn put(tree: &mut Value, keys: &[String], text: &str) {
                 if !at.is_array() {
                     *at = Value::Array(Vec::new());
                 }
-                let Some(list) = at.as_array_mut() else { return };
+                let Some(list) = at.as_array_mut() else {
+                    return;
+                };
                 while list.len() <= index.min(1_000) {
                     list.push(Value::Object(Map::new()));
                 }
@@ -126,7 +131,9 @@ fn put(tree: &mut Value, keys: &[String], text: &str) {
                 if !at.is_object() {
                     *at = Value::Object(Map::new());
                 }
-                let Some(map) = at.as_object_mut() else { return };
+                let Some(map) = at.as_object_mut() else {
+                    return;
+                };
                 map.entry(key.clone()).or_insert(Value::Null)
             }
         };
@@ -142,31 +149,43 @@ fn put(tree: &mut Value, keys: &[String], text: &str) {
 
 fn wants_text(keys: &[String]) -> bool {
     keys.last().is_some_and(|key| {
-        ["id", "secret", "password", "sasl_password", "username", "instance"].contains(&key.as_str())
+        ["id", "secret", "password", "sasl_password", "username", "instance"]
+            .contains(&key.as_str())
     })
 }
 
-/// Collects every leaf, and names keys nobody knows.
+/// Sections whose keys are somebody else's; their values are texts.
+fn is_free(key: Option<&String>) -> bool {
+    key.is_some_and(|key| ["security", "overrides"].contains(&key.as_str()))
+}
+
+/// `acks: 1` of a free section is the text `1`.
+fn stringify(tree: &mut Value) {
+    let Some(kafka) = tree.get_mut("kafka").and_then(Value::as_object_mut) else { return };
+    for (_, section) in kafka.iter_mut().filter(|(key, _)| is_free(Some(key))) {
+        for value in section.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+            if value.is_number() || value.is_boolean() {
+                *value = Value::String(value.to_string());
+            }
+        }
+    }
+}
+
+/// Collects every leaf, and keys nobody knows.
 fn walk(
     tree: &Value,
     defaults: &Value,
     path: &mut Vec<String>,
     leaves: &mut Vec<(Vec<String>, Value)>,
-    mistakes: &mut Vec<Mistake>,
-    source: &str,
+    unknown_keys: &mut Vec<(Vec<String>, String)>,
 ) {
-    let free = ["security", "overrides"].contains(&path.last().map_or("", String::as_str));
     match (tree, defaults) {
-        (Value::Object(map), Value::Object(known)) if !free => {
+        (Value::Object(map), Value::Object(known)) if !is_free(path.last()) => {
             for (key, value) in map {
                 path.push(key.clone());
                 match known.get(key) {
-                    Some(default) => walk(value, default, path, leaves, mistakes, source),
-                    None => mistakes.push(Mistake {
-                        source: source.to_owned(),
-                        field: shown(path),
-                        problem: unknown(key, known.keys()),
-                    }),
+                    Some(default) => walk(value, default, path, leaves, unknown_keys),
+                    None => unknown_keys.push((path.clone(), unknown(key, known.keys()))),
                 }
                 path.pop();
             }
@@ -175,11 +194,27 @@ fn walk(
             let client = serde_json::to_value(super::OAuthClient::default()).unwrap_or_default();
             for (index, value) in list.iter().enumerate() {
                 path.push(index.to_string());
-                walk(value, &client, path, leaves, mistakes, source);
+                walk(value, &client, path, leaves, unknown_keys);
                 path.pop();
             }
         }
         (leaf, _) => leaves.push((path.clone(), leaf.clone())),
+    }
+}
+
+fn remove(tree: &mut Value, path: &[String]) {
+    let Some((last, parents)) = path.split_last() else { return };
+    let mut at = tree;
+    for key in parents {
+        let next = match key.parse::<usize>() {
+            Ok(index) => at.get_mut(index),
+            Err(_) => at.get_mut(key),
+        };
+        let Some(next) = next else { return };
+        at = next;
+    }
+    if let Some(map) = at.as_object_mut() {
+        map.remove(last);
     }
 }
 
@@ -200,11 +235,15 @@ fn set(tree: &mut Value, path: &[String], value: Value) {
         at = match key.parse::<usize>() {
             Ok(_) => {
                 *at = Value::Array(vec![Value::Object(Map::new())]);
-                let Some(first) = at.as_array_mut().and_then(|list| list.first_mut()) else { return };
+                let Some(first) = at.as_array_mut().and_then(|list| list.first_mut()) else {
+                    return;
+                };
                 first
             }
             Err(_) => {
-                let Some(map) = at.as_object_mut() else { return };
+                let Some(map) = at.as_object_mut() else {
+                    return;
+                };
                 map.entry(key.clone()).or_insert(Value::Null)
             }
         };

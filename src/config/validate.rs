@@ -20,11 +20,17 @@ pub(super) fn check(config: &mut Config, source: &str, mistakes: &mut Vec<Mistak
         wrong("schema_registry.url", "is required, e.g. http://registry:8081".to_owned());
     }
     let registry = &mut config.schema_registry;
-    secret(&mut registry.password, registry.password_file.as_deref(), "schema_registry.password_file", &mut wrong);
+    secret(
+        &mut registry.password,
+        registry.password_file.as_deref(),
+        "schema_registry.password_file",
+        &mut wrong,
+    );
     if config.privacy.preset.is_none() {
         wrong(
             "privacy.preset",
-            "is required; allowed: none (everything leaves as it came, personal data included)".to_owned(),
+            "is required; allowed: none (everything leaves as it came, personal data included)"
+                .to_owned(),
         );
     }
     let flow = &config.flow;
@@ -47,10 +53,16 @@ fn genesys(config: &Config, wrong: &mut impl FnMut(&str, String)) {
     match &genesys.region {
         Some(region) if domain_of(region).is_none() => {
             let names: Vec<&str> = REGIONS.iter().map(|(name, _)| *name).collect();
-            wrong("genesys.region", format!("is {region:?}; allowed: {}, or their domains", names.join(", ")));
+            wrong(
+                "genesys.region",
+                format!("is {region:?}; allowed: {}, or their domains", names.join(", ")),
+            );
         }
         None if genesys.login_url.is_none() || genesys.api_url.is_none() => {
-            wrong("genesys.region", "is required, unless login_url and api_url are both given".to_owned());
+            wrong(
+                "genesys.region",
+                "is required, unless login_url and api_url are both given".to_owned(),
+            );
         }
         Some(_) | None => {}
     }
@@ -58,7 +70,10 @@ fn genesys(config: &Config, wrong: &mut impl FnMut(&str, String)) {
         [("genesys.login_url", &genesys.login_url), ("genesys.api_url", &genesys.api_url)]
     {
         if let Some(text) = value
-            && !matches!(url::Url::parse(text).map(|url| url.scheme().to_owned()).as_deref(), Ok("http" | "https"))
+            && !matches!(
+                url::Url::parse(text).map(|url| url.scheme().to_owned()).as_deref(),
+                Ok("http" | "https")
+            )
         {
             wrong(field, format!("is {text:?}; allowed: a URL with http or https"));
         }
@@ -87,7 +102,10 @@ fn genesys(config: &Config, wrong: &mut impl FnMut(&str, String)) {
 
 fn clients(config: &mut Config, wrong: &mut impl FnMut(&str, String)) {
     if config.genesys.clients.is_empty() {
-        wrong("genesys.clients", "is required: at least one OAuth client with id and secret_file".to_owned());
+        wrong(
+            "genesys.clients",
+            "is required: at least one OAuth client with id and secret_file".to_owned(),
+        );
     }
     for (index, client) in config.genesys.clients.iter_mut().enumerate() {
         let field = |name: &str| format!("genesys.clients[{index}].{name}");
@@ -114,25 +132,42 @@ fn kafka(config: &mut Config, wrong: &mut impl FnMut(&str, String)) {
     for server in kafka.bootstrap_servers.split(',').filter(|server| !server.is_empty()) {
         let port = server.rsplit_once(':').and_then(|(_, port)| port.trim().parse::<u16>().ok());
         if port.is_none() {
-            wrong("kafka.bootstrap_servers", format!("holds {server:?}; allowed: host:port, separated by commas"));
+            wrong(
+                "kafka.bootstrap_servers",
+                format!("holds {server:?}; allowed: host:port, separated by commas"),
+            );
         }
     }
     let codecs = ["lz4", "zstd", "snappy", "gzip", "none"];
     if !codecs.contains(&kafka.compression.as_str()) {
-        wrong("kafka.compression", format!("is {:?}; allowed: {}", kafka.compression, codecs.join(", ")));
+        wrong(
+            "kafka.compression",
+            format!("is {:?}; allowed: {}", kafka.compression, codecs.join(", ")),
+        );
     }
     if !(10_000..=100_000_000).contains(&kafka.max_record_bytes) {
-        wrong("kafka.max_record_bytes", format!("is {}; allowed: 10000 to 100000000", kafka.max_record_bytes));
+        wrong(
+            "kafka.max_record_bytes",
+            format!("is {}; allowed: 10000 to 100000000", kafka.max_record_bytes),
+        );
     }
     if kafka.in_flight_records < 100 || kafka.in_flight_bytes < 1 << 20 {
-        wrong("kafka.in_flight_records", "must be 100 or more, and in_flight_bytes 1048576 or more".to_owned());
+        wrong(
+            "kafka.in_flight_records",
+            "must be 100 or more, and in_flight_bytes 1048576 or more".to_owned(),
+        );
     }
     let settings = KafkaSettings { overrides: kafka.overrides.clone(), ..KafkaSettings::default() };
     for (key, reason) in settings.refused_overrides() {
         let value = FIXED.iter().find(|(fixed, _, _)| *fixed == key).map_or("", |fixed| fixed.1);
         wrong(&format!("kafka.overrides.{key}"), format!("is fixed at {value}: {reason}"));
     }
-    secret(&mut kafka.sasl_password, kafka.sasl_password_file.as_deref(), "kafka.sasl_password_file", wrong);
+    secret(
+        &mut kafka.sasl_password,
+        kafka.sasl_password_file.as_deref(),
+        "kafka.sasl_password_file",
+        wrong,
+    );
 }
 
 /// A secret from its file, without the line's end.
@@ -144,7 +179,9 @@ fn secret(
 ) {
     let Some(path) = file else { return };
     match std::fs::read_to_string(path) {
-        Ok(text) if text.trim().is_empty() => wrong(field, format!("is {}: it is empty", path.display())),
+        Ok(text) if text.trim().is_empty() => {
+            wrong(field, format!("is {}: it is empty", path.display()))
+        }
         Ok(text) => *secret = Some(Secret::new(text.trim().to_owned())),
         Err(error) => wrong(field, format!("is {}: {error}", path.display())),
     }

@@ -93,6 +93,8 @@ impl Driver {
 
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
         let mut siblings = self.live.subscribe();
+        // one leg after the other: the first one proves that the way is free
+        tokio::time::sleep(STAGGER * u32::from(self.leg.ordinal)).await;
         let mut stopping = false;
         loop {
             while let Some(action) = self.rules.poll() {
@@ -161,7 +163,12 @@ impl Driver {
                     self.control.metrics.reconnected_after(now.mono.since(since));
                 }
                 self.control.metrics.epoch(self.leg, Some(now.wall));
-                tracing::info!(code = "channel_live", shard = self.leg.shard, leg = self.leg.ordinal, "channel live");
+                tracing::info!(
+                    code = "channel_live",
+                    shard = self.leg.shard,
+                    leg = self.leg.ordinal,
+                    "channel live"
+                );
             }
             Do::Down(reason) => {
                 let now = self.control.clock.now();
@@ -171,7 +178,13 @@ impl Driver {
                     self.down_since.get_or_insert(now.mono);
                     self.control.metrics.epoch(self.leg, None);
                 }
-                tracing::info!(code = "channel_down", shard = self.leg.shard, leg = self.leg.ordinal, reason = reason.as_str(), "channel down");
+                tracing::info!(
+                    code = "channel_down",
+                    shard = self.leg.shard,
+                    leg = self.leg.ordinal,
+                    reason = reason.as_str(),
+                    "channel down"
+                );
             }
             Do::Topics(refused) => {
                 let wanted: usize = self.plan.borrow().iter().map(BTreeSet::len).sum();
@@ -188,13 +201,20 @@ impl Driver {
                 self.control.board.topics(wanted, refused);
             }
             Do::Crowded(count) => {
-                tracing::error!(code = "client_crowded", client = self.client.index(), channels = count, "the OAuth client has so many channels that none is created");
+                tracing::error!(
+                    code = "client_crowded",
+                    client = self.client.index(),
+                    channels = count,
+                    "the OAuth client has so many channels that none is created"
+                );
             }
         }
     }
 
     fn call(&mut self, life: Life, step: Step) {
-        let Some(channel) = self.rules.channel(life) else { return };
+        let Some(channel) = self.rules.channel(life) else {
+            return;
+        };
         let (client, wanted) = (self.client.clone(), channel.wanted().clone());
         let id = channel.info().map(|info| info.id.clone()).unwrap_or_default();
         let start = Priority::StartReconnect;
@@ -264,7 +284,9 @@ impl Driver {
     }
 
     fn dial(&mut self, life: Life, turn: Turn) {
-        let Some(info) = self.rules.channel(life).and_then(|channel| channel.info()) else { return };
+        let Some(info) = self.rules.channel(life).and_then(|channel| channel.info()) else {
+            return;
+        };
         let sibling = {
             let live = self.live.borrow();
             self.others().any(|leg| live.contains(&leg))
@@ -282,7 +304,8 @@ impl Driver {
         self.sockets.insert(life, Open { epoch, commands, turn: Some(turn) });
         let parts = self.control.session.clone();
         let name = format!("socket {}/{}", self.leg.shard, self.leg.ordinal);
-        self.tasks.spawn_infallible(name, run_socket(order, parts, receiver, self.events_in.clone()));
+        self.tasks
+            .spawn_infallible(name, run_socket(order, parts, receiver, self.events_in.clone()));
     }
 
     fn socket(&mut self, life: Life, event: SocketEvent) {
@@ -340,3 +363,5 @@ impl Driver {
     }
 }
 
+/// Between the starts of two legs of a shard.
+const STAGGER: std::time::Duration = std::time::Duration::from_millis(200);

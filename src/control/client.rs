@@ -11,9 +11,9 @@ use trunkline_protocol::timings::Timings;
 
 use super::tokens::{self, TokenSource};
 use crate::clock::Clock;
+use crate::genesys::PlatformError;
 use crate::genesys::gate::{Gate, Turn};
 use crate::genesys::http::{Answer, Http};
-use crate::genesys::PlatformError;
 use crate::observe::metrics::ControlMetrics;
 use crate::supervisor::Supervisor;
 
@@ -53,6 +53,7 @@ pub struct Refused {
 impl Client {
     /// Starts the client's tasks in `supervisor`.
     #[must_use]
+    #[expect(clippy::too_many_arguments, reason = "a client's parts, handed over once")]
     pub fn start(
         index: usize,
         settings: ClientSettings,

@@ -95,14 +95,19 @@ impl Connection {
                     if lived >= self.settings.lifetime / 2 {
                         backoff.reset();
                     }
-                    let reason = match reason {
-                        EndReason::Close1000 if !self.client_is_fresh().await => EndReason::Token,
-                        other => other,
-                    };
+                    // 1000 is ambiguous by itself; the token's own end decides
+                    let ended_token =
+                        reason == EndReason::Close1000 && !self.client_is_fresh().await;
+                    let reason = if ended_token { EndReason::Token } else { reason };
                     let now = self.control.clock.now();
                     self.control.metrics.ended(reason);
                     self.control.board.ended(self.leg, reason, now.wall);
-                    tracing::info!(code = "channel_down", leg = self.leg.ordinal, reason = reason.as_str(), "direct connection down");
+                    tracing::info!(
+                        code = "channel_down",
+                        leg = self.leg.ordinal,
+                        reason = reason.as_str(),
+                        "direct connection down"
+                    );
                     wait = backoff.next(&mut self.dice);
                 }
                 Ended::Refused(refusal) => {
@@ -153,7 +158,10 @@ impl Connection {
         let (commands, receiver) = mpsc::channel(4);
         let (events_in, mut events) = mpsc::channel(16);
         let mut task = Supervisor::new();
-        task.spawn_infallible("socket", run_socket(order, self.control.session.clone(), receiver, events_in));
+        task.spawn_infallible(
+            "socket",
+            run_socket(order, self.control.session.clone(), receiver, events_in),
+        );
         let mut turn = Some(turn);
         let mut stopped = false;
         loop {
@@ -175,7 +183,9 @@ impl Connection {
                 Some((_, SocketEvent::Notice(_))) => {}
                 Some((_, SocketEvent::Refused(refusal))) => {
                     let outcome = match refusal.status {
-                        Some(429) => Outcome::RateLimited(Hint::parse(refusal.retry_after.as_deref())),
+                        Some(429) => {
+                            Outcome::RateLimited(Hint::parse(refusal.retry_after.as_deref()))
+                        }
                         Some(status) if status < 500 => Outcome::Answered,
                         Some(_) | None => Outcome::Failed,
                     };
@@ -195,7 +205,11 @@ impl Connection {
 
     fn post(&self, phase: &'static str, epoch: Option<EpochId>) {
         let (leg, is_live) = (self.leg, epoch.is_some());
-        self.live.send_if_modified(|live| if is_live { live.insert(leg) } else { live.remove(&leg) });
+        self.live.send_if_modified(
+            |live| {
+                if is_live { live.insert(leg) } else { live.remove(&leg) }
+            },
+        );
         self.control.metrics.live_channels(leg.shard, self.live.borrow().len());
         self.control.board.channel(leg, phase, epoch, self.control.clock.now().wall);
     }

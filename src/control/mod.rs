@@ -7,7 +7,6 @@ mod tokens;
 mod topics;
 
 use std::collections::BTreeSet;
-use std::time::Duration;
 
 use tokio::sync::watch;
 use trunkline_protocol::domain::{Dice, Leg};
@@ -55,7 +54,9 @@ impl Control {
         let (plan_in, mut plan) = watch::channel(Vec::<BTreeSet<String>>::new());
         let mut legs = Supervisor::new();
         let mut feeder = Supervisor::new();
-        let Some(first) = clients.first().cloned() else { return };
+        let Some(first) = clients.first().cloned() else {
+            return;
+        };
         feeder.spawn_infallible("topics", topics::follow(self.clone(), first, plan_in));
         let mut running = 0_u16;
         loop {
@@ -90,8 +91,11 @@ impl Control {
             let leg = Leg { shard, ordinal };
             // shards and legs are spread over the clients, the legs of one shard apart
             let client = usize::from(shard) + usize::from(ordinal);
-            let Some(client) = clients.get(client % clients.len()).cloned() else { continue };
-            let seed = self.seed ^ (u64::from(shard) << 8 | u64::from(ordinal)).wrapping_mul(0x9e37);
+            let Some(client) = clients.get(client % clients.len()).cloned() else {
+                continue;
+            };
+            let seed =
+                self.seed ^ (u64::from(shard) << 8 | u64::from(ordinal)).wrapping_mul(0x9e37);
             let driver = channels::Driver::new(
                 self.clone(),
                 leg,
@@ -123,6 +127,3 @@ impl Control {
         Ok(subscriptions::plan(&subscriptions::combine(&wanted), &[]))
     }
 }
-
-/// A leg that is not live yet may hold readiness back this long before it is worth a warning.
-pub(crate) const SLOW_START: Duration = Duration::from_secs(30);

@@ -12,9 +12,9 @@ use trunkline_protocol::token::TokenClock;
 
 use super::client::ClientSettings;
 use crate::clock::Clock;
+use crate::genesys::PlatformError;
 use crate::genesys::gate::Gate;
 use crate::genesys::http::Http;
-use crate::genesys::PlatformError;
 use crate::observe::metrics::ControlMetrics;
 
 /// Where tokens come from. Cheap to clone.
@@ -69,8 +69,7 @@ pub(super) fn keeper(
     let wishes = Arc::new(Wishes::default());
     let rules = TokenClock::new(timings.token_lead, timings.backoff_cap, clock.mono());
     let source = TokenSource { clock, state: receiver, wishes: Arc::clone(&wishes) };
-    let keeper =
-        Keeper { index, settings, http, gate, clock, rules, state, wishes, metrics, dice };
+    let keeper = Keeper { index, settings, http, gate, clock, rules, state, wishes, metrics, dice };
     (source, keeper)
 }
 

@@ -51,7 +51,12 @@ pub(super) async fn follow(
                 let combined = subscriptions::combine(&wanted);
                 let next = subscriptions::plan(&combined, &plan.borrow());
                 if *plan.borrow() != next {
-                    tracing::info!(code = "topics_planned", topics = wanted.len(), shards = next.len(), "topics planned");
+                    tracing::info!(
+                        code = "topics_planned",
+                        topics = wanted.len(),
+                        shards = next.len(),
+                        "topics planned"
+                    );
                     control.metrics.subscriptions(wanted.len(), 0);
                     control.board.topics(wanted.len(), Vec::new());
                     if plan.send(next).is_err() {

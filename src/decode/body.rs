@@ -69,8 +69,12 @@ fn locate(text: &str) -> BodyError {
 fn facts<'a>(body: Body<'a>, named: Named<'a>) -> Facts<'a> {
     let event_time = time(body.event_time).or(time(body.metric_date)).or(time(body.timestamp));
     let snapshot = body.participants.is_some() || named.event_type == "conversation.snapshot";
-    let participants: Vec<Participant<'a>> =
-        body.participants.unwrap_or_default().into_iter().map(|p| participant(p, named.list)).collect();
+    let participants: Vec<Participant<'a>> = body
+        .participants
+        .unwrap_or_default()
+        .into_iter()
+        .map(|p| participant(p, named.list))
+        .collect();
     let first_leg = participants.iter().flat_map(|p| &p.legs).next();
     let conversation_id = id(body.conversation_id)
         .or_else(|| named.conversation.map(Cow::Borrowed))
@@ -82,7 +86,8 @@ fn facts<'a>(body: Body<'a>, named: Named<'a>) -> Facts<'a> {
         queue_id: named.queue.map(Cow::Borrowed).or_else(|| id(body.queue_id)),
         user_id: named.user.map(Cow::Borrowed).or_else(|| id(body.user_id)),
         media_type: lower(body.media_type).or_else(|| first_leg.map(|leg| leg.media_type.clone())),
-        direction: lower(body.direction).or_else(|| first_leg.and_then(|leg| leg.direction.clone())),
+        direction: lower(body.direction)
+            .or_else(|| first_leg.and_then(|leg| leg.direction.clone())),
         ani: text(body.ani).or_else(|| participants.iter().find_map(|p| p.ani.clone())),
         dnis: text(body.dnis).or_else(|| participants.iter().find_map(|p| p.dnis.clone())),
         external_tag: text(body.external_tag),
@@ -156,7 +161,9 @@ fn participant<'a>(party: Party<'a>, list: Option<&str>) -> Participant<'a> {
         acw_end_time: time(party.end_acw_time).or(wrapup_end),
         wrapup_code,
         wrapup_notes,
-        attributes: party.attributes.map(|map| map.0.into_iter().map(|(k, v)| (k.0, v.0)).collect()),
+        attributes: party
+            .attributes
+            .map(|map| map.0.into_iter().map(|(k, v)| (k.0, v.0)).collect()),
         legs,
     }
 }

@@ -42,9 +42,9 @@ pub(super) fn read(class: TopicClass, topic: &str) -> Named<'_> {
             ..Named::default()
         },
         TopicClass::Other => {
-            let conversation = topic.strip_prefix("v2.conversations.").and_then(|rest| {
-                rest.split('.').find(|part| is_uuid(part))
-            });
+            let conversation = topic
+                .strip_prefix("v2.conversations.")
+                .and_then(|rest| rest.split('.').find(|part| is_uuid(part)));
             let kind = class_of(topic);
             let event_type = kind.strip_prefix("v2.").unwrap_or(&kind).to_owned();
             Named { conversation, event_type: Cow::Owned(event_type), ..Named::default() }
@@ -62,7 +62,9 @@ pub(super) fn class_of(topic: &str) -> String {
         TopicClass::Other if topic.starts_with("v2.users.") => Some(2),
         TopicClass::Other => None,
     };
-    let part = |(at, part)| if Some(at) == id_at || is_uuid(part) { "{id}" } else { part };
+    let part = |(at, part)| {
+        if Some(at) == id_at || is_uuid(part) { "{id}" } else { part }
+    };
     topic.split('.').enumerate().map(part).collect::<Vec<_>>().join(".")
 }
 
@@ -79,7 +81,10 @@ mod tests {
         for (topic, class) in [
             ("v2.routing.queues.q1.conversations", "v2.routing.queues.{id}.conversations"),
             ("v2.users.u1.conversations.calls", "v2.users.{id}.conversations.calls"),
-            ("v2.detail.events.conversation.c.user.end", "v2.detail.events.conversation.{id}.user.end"),
+            (
+                "v2.detail.events.conversation.c.user.end",
+                "v2.detail.events.conversation.{id}.user.end",
+            ),
             (
                 "v2.conversations.chats.aa06a6fc-1fdf-4e59-b8a1-df3ca44f523e.members",
                 "v2.conversations.chats.{id}.members",

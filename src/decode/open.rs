@@ -25,16 +25,22 @@ impl Opener {
     ///
     /// # Errors
     /// The message with the reason, for the quarantine.
+    #[expect(clippy::result_large_err, reason = "the raw message moves on; a box would copy it")]
     pub fn open(&mut self, frame: Frame) -> Result<Event, Quarantined> {
         let parts = match envelope::read(&frame.text) {
             Ok(parts) => parts,
             Err(refused) => {
                 let raw = frame.text.into_bytes();
                 let quarantined = self.quarantined(raw, refused.reason, refused.detail);
-                return Err(Quarantined { received: frame.received, epoch: frame.epoch, ..quarantined });
+                return Err(Quarantined {
+                    received: frame.received,
+                    epoch: frame.epoch,
+                    ..quarantined
+                });
             }
         };
-        let part = |range: &std::ops::Range<usize>| frame.text.get(range.clone()).unwrap_or_default();
+        let part =
+            |range: &std::ops::Range<usize>| frame.text.get(range.clone()).unwrap_or_default();
         let (topic, body) = (part(&parts.topic), part(&parts.body));
         let (id, digest) = identity::identify(self.form, &self.org, topic, body);
         let class = TopicClass::of(topic);

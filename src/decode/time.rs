@@ -49,8 +49,32 @@ pub(super) fn parse(text: &str) -> Option<i64> {
 
 /// The form the platform writes, `YYYY-MM-DDTHH:MM:SS.mmmZ`, a dozen times in every body.
 fn common(text: &[u8]) -> Option<i64> {
-    let [y1, y2, y3, y4, b'-', m1, m2, b'-', d1, d2, b'T', h1, h2, b':', n1, n2, b':', s1, s2, b'.', f1, f2, f3, b'Z'] =
-        *text
+    let [
+        y1,
+        y2,
+        y3,
+        y4,
+        b'-',
+        m1,
+        m2,
+        b'-',
+        d1,
+        d2,
+        b'T',
+        h1,
+        h2,
+        b':',
+        n1,
+        n2,
+        b':',
+        s1,
+        s2,
+        b'.',
+        f1,
+        f2,
+        f3,
+        b'Z',
+    ] = *text
     else {
         return None;
     };
@@ -62,7 +86,12 @@ fn common(text: &[u8]) -> Option<i64> {
     let (year, month, day) = (number(&[y1, y2, y3, y4])?, number(&[m1, m2])?, number(&[d1, d2])?);
     let (hour, minute) = (number(&[h1, h2])?, number(&[n1, n2])?);
     let (second, milli) = (number(&[s1, s2])?, number(&[f1, f2, f3])?);
-    if !(1..=12).contains(&month) || !(1..=28).contains(&day) || hour > 23 || minute > 59 || second > 59 {
+    if !(1..=12).contains(&month)
+        || !(1..=28).contains(&day)
+        || hour > 23
+        || minute > 59
+        || second > 59
+    {
         return None; // the ends of months are left to the calendar of the library
     }
     let (y, m) = if month > 2 { (year, month - 3) } else { (year - 1, month + 9) };

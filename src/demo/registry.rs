@@ -1,4 +1,5 @@
 //! A schema registry in the process: the routes that clients of the Confluent API use.
+#![expect(clippy::result_large_err, reason = "an answer is built once per request")]
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -107,7 +108,10 @@ async fn version(
     found.map(Json).ok_or_else(no_subject)
 }
 
-async fn by_id(State(registry): State<Registry>, Path(id): Path<u32>) -> Result<Json<Value>, Response> {
+async fn by_id(
+    State(registry): State<Registry>,
+    Path(id): Path<u32>,
+) -> Result<Json<Value>, Response> {
     registry.check()?;
     let found = registry.with(|kept| schema(kept, id));
     let missing = || error(StatusCode::NOT_FOUND, 40403, "Schema not found");
@@ -148,7 +152,9 @@ async fn register(
         let known = kept.schemas.iter().position(|known| *known == text);
         let ids = kept.subjects.get(&subject).cloned().unwrap_or_default();
         for old in ids.iter().filter_map(|id| schema(kept, *id)) {
-            let Ok(old) = Schema::parse_str(&old) else { continue };
+            let Ok(old) = Schema::parse_str(&old) else {
+                continue;
+            };
             let full = SchemaCompatibility::can_read(&old, &new)
                 .and_then(|_| SchemaCompatibility::can_read(&new, &old));
             if full.is_err() {

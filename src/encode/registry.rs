@@ -61,7 +61,9 @@ pub enum RegistryError {
         differences: String,
     },
     /// None is registered, and we may not do it.
-    #[error("no schema is registered under {subject}; run `trunkline schema register`, or set schema_registry.mode to register")]
+    #[error(
+        "no schema is registered under {subject}; run `trunkline schema register`, or set schema_registry.mode to register"
+    )]
     Missing {
         /// The subject.
         subject: String,
@@ -141,7 +143,9 @@ fn client(settings: &RegistrySettings) -> Result<SrSettings, RegistryError> {
     let mut urls = settings.urls.iter();
     let first = urls.next().ok_or_else(|| refuse("schema_registry.url is empty".to_owned()))?;
     let mut builder: SrSettingsBuilder = SrSettings::new_builder(first.clone());
-    urls.for_each(|url| drop(builder.add_url(url.clone())));
+    for url in urls {
+        builder.add_url(url.clone());
+    }
     if let Some((user, password)) = &settings.credentials {
         builder.set_basic_authorization(user, Some(password));
     }
@@ -190,7 +194,10 @@ async fn attempt(
         Err(error) if is_incompatible(&error) => {
             let old = existing.map(|(_, text)| text).unwrap_or_default();
             let differences = differences(&old, schema);
-            Err(Attempt::Final(RegistryError::Incompatible { subject: subject.to_owned(), differences }))
+            Err(Attempt::Final(RegistryError::Incompatible {
+                subject: subject.to_owned(),
+                differences,
+            }))
         }
         Err(error) => Err(Attempt::Passing(brief(&error))),
     }

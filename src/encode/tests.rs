@@ -54,30 +54,26 @@ fn read_back(facts: &Facts<'_>, keep_payload: bool) -> (u32, Vec<(String, Value)
     assert_eq!(out[0], 0);
     let id = u32::from_be_bytes(out[1..5].try_into().expect("four bytes"));
     let mut rest = &out[5..];
-    let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema).build().expect("a reader");
+    let reader =
+        apache_avro::reader::datum::GenericDatumReader::builder(&schema).build().expect("a reader");
     let value = reader.read_value(&mut rest).expect("a datum");
     assert!(rest.is_empty(), "{} bytes too many", rest.len());
-    match value {
-        Value::Record(fields) => (id, fields),
-        other => panic!("{other:?}"),
-    }
+    let Value::Record(fields) = value else { panic!("no record: {value:?}") };
+    (id, fields)
 }
 
 fn field<'a>(fields: &'a [(String, Value)], name: &str) -> &'a Value {
     let value = &fields.iter().find(|(field, _)| field == name).expect(name).1;
-    match value {
-        Value::Union(_, inner) => inner,
-        plain => plain,
-    }
+    if let Value::Union(_, inner) = value { inner } else { value }
 }
 
 #[test]
 fn the_library_reads_back_what_was_written() {
     let (id, fields) = read_back(&full(), true);
     assert_eq!(id, 258);
-    let text = |name| match field(&fields, name) {
-        Value::String(text) => text.clone(),
-        other => panic!("{name}: {other:?}"),
+    let text = |name| {
+        let Value::String(text) = field(&fields, name) else { panic!("{name} is no text") };
+        text.clone()
     };
     assert_eq!(text("org_id"), "org-1");
     assert_eq!(text("correlation_id"), "k");

@@ -108,7 +108,8 @@ impl Http {
             .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
         if let Some(path) = ca_file {
             let shown = path.display();
-            let pem = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+            let pem =
+                std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
             let certificates = reqwest::Certificate::from_pem_bundle(&pem)
                 .map_err(|error| format!("{shown} holds no PEM certificate: {error}"))?;
             if certificates.is_empty() {
@@ -174,7 +175,8 @@ impl Http {
         channel: &str,
         topics: &BTreeSet<String>,
     ) -> Answer<Subscribed> {
-        let path = format!("/api/v2/notifications/channels/{channel}/subscriptions?ignoreErrors=true");
+        let path =
+            format!("/api/v2/notifications/channels/{channel}/subscriptions?ignoreErrors=true");
         let list: Vec<serde_json::Value> =
             topics.iter().map(|topic| serde_json::json!({"id": topic})).collect();
         let request = self.api(Method::PUT, &path, token).json(&list);
@@ -196,19 +198,27 @@ impl Http {
     }
 
     /// One page of ids of a listing, e.g. `/api/v2/routing/queues`; and whether it is the last.
-    pub async fn page(&self, token: &SecretString, path: &str, page: u32) -> Answer<(Vec<String>, bool)> {
+    pub async fn page(
+        &self,
+        token: &SecretString,
+        path: &str,
+        page: u32,
+    ) -> Answer<(Vec<String>, bool)> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}pageSize=100&pageNumber={page}");
         let (body, window) = json::<PageBody>(self.api(Method::GET, &path, token)).await;
         let ids = body.map(|(body, _)| {
-            let last = body.page_count.is_none_or(|count| page >= count) || body.entities.is_empty();
+            let last =
+                body.page_count.is_none_or(|count| page >= count) || body.entities.is_empty();
             (body.entities.into_iter().map(|entity| entity.id).collect(), last)
         });
         (ids, window)
     }
 
     fn api(&self, method: Method, path: &str, token: &SecretString) -> RequestBuilder {
-        self.client.request(method, format!("{}{path}", self.api)).bearer_auth(token.expose_secret())
+        self.client
+            .request(method, format!("{}{path}", self.api))
+            .bearer_auth(token.expose_secret())
     }
 }
 
@@ -229,10 +239,14 @@ async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Answer<(T, Option
         let missing = said.message.filter(|_| status == 403);
         let code = said.code.or(said.error);
         let status = status.as_u16();
-        return (Err(PlatformError::Status { status, code, missing, hint: Hint::parse(hint) }), window);
+        return (
+            Err(PlatformError::Status { status, code, missing, hint: Hint::parse(hint) }),
+            window,
+        );
     }
     let date = headers.get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let body = serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("unexpected shape"));
+    let body =
+        serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("unexpected shape"));
     (body.map(|body| (body, date)), window)
 }
 
@@ -249,7 +263,10 @@ fn word(error: &reqwest::Error) -> &'static str {
 
 fn window(headers: &HeaderMap) -> Option<Window> {
     let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
-    Some(Window { count: number("inin-ratelimit-count")?, allowed: number("inin-ratelimit-allowed")? })
+    Some(Window {
+        count: number("inin-ratelimit-count")?,
+        allowed: number("inin-ratelimit-allowed")?,
+    })
 }
 
 /// From the platform's date to the channel's end, both by the platform's clock.

@@ -69,10 +69,10 @@ impl PlatformError {
             Self::NoAnswer(_) => Disposition::Retry,   // networks heal
             Self::Unreadable(_) => Disposition::Retry, // a proxy's page, most likely
             Self::Status { status, .. } => match status {
-                401 => Disposition::Renew,                    // another token
-                404 => Disposition::Renew,                    // another channel
-                408 | 429 | 500..=599 => Disposition::Retry,  // said to pass
-                _ => Disposition::Escalate,                   // somebody must grant or repair
+                401 => Disposition::Renew,                   // another token
+                404 => Disposition::Renew,                   // another channel
+                408 | 429 | 500..=599 => Disposition::Retry, // said to pass
+                _ => Disposition::Escalate,                  // somebody must grant or repair
             },
         }
     }

@@ -27,7 +27,10 @@ pub const REGIONS: [(&str, &str); 18] = [
 pub fn domain_of(region: &str) -> Option<&'static str> {
     let name = region.to_ascii_lowercase();
     let aws = name.replace('-', "_");
-    REGIONS.iter().find(|(known, domain)| *known == aws || *domain == name).map(|(_, domain)| *domain)
+    REGIONS
+        .iter()
+        .find(|(known, domain)| *known == aws || *domain == name)
+        .map(|(_, domain)| *domain)
 }
 
 #[cfg(test)]

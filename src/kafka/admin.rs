@@ -44,21 +44,25 @@ pub async fn check_topics(
 ) -> Result<Weaknesses, KafkaError> {
     let admin: AdminClient<DefaultClientContext> =
         settings.client().create().map_err(KafkaError::Settings)?;
-    let mut weak = Vec::new();
+    let mut replicas_of = Vec::with_capacity(check.topics.len());
     for topic in &check.topics {
-        let replicas = match replicas(&admin, settings, check, topic)? {
+        replicas_of.push(match replicas(&admin, settings, check, topic)? {
             Some(replicas) => replicas,
             None => {
                 create(&admin, check, topic).await?;
                 replicas_after_creation(&admin, settings, check, topic).await?
             }
-        };
-        let options = AdminOptions::new().request_timeout(Some(check.patience));
-        let described = admin.describe_configs(&[ResourceSpecifier::Topic(topic)], &options).await;
-        let entries = described.ok().and_then(|mut all| all.pop()).and_then(Result::ok);
-        let config: Option<BTreeMap<String, String>> = entries.map(|resource| {
+        });
+    }
+    let options = AdminOptions::new().request_timeout(Some(check.patience));
+    let resources: Vec<_> = check.topics.iter().map(|t| ResourceSpecifier::Topic(t)).collect();
+    let mut described = admin.describe_configs(&resources, &options).await.unwrap_or_default();
+    described.reverse();
+    let mut weak = Vec::new();
+    for (topic, replicas) in check.topics.iter().zip(replicas_of) {
+        let config = described.pop().and_then(Result::ok).map(|resource| {
             let pair = |entry: rdkafka::admin::ConfigEntry| Some((entry.name, entry.value?));
-            resource.entries.into_iter().filter_map(pair).collect()
+            resource.entries.into_iter().filter_map(pair).collect::<BTreeMap<String, String>>()
         });
         let problems = weaknesses(replicas, config.as_ref());
         if problems.is_empty() {

@@ -145,4 +145,3 @@ pub(crate) fn headers_of(message: &impl rdkafka::Message) -> Vec<(String, Vec<u8
     let headers = message.headers().into_iter().flat_map(|headers| headers.iter());
     headers.map(|h| (h.key.to_owned(), h.value.unwrap_or_default().to_vec())).collect()
 }
-

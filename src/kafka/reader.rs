@@ -6,9 +6,9 @@ use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 
+use super::KafkaError;
 use super::producer::headers_of;
 use super::settings::KafkaSettings;
-use super::KafkaError;
 
 /// A record as read back.
 #[derive(Clone, Debug)]
@@ -69,7 +69,9 @@ pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, Ka
     }
     consumer.assign(&wanted).map_err(failed)?;
     while !ends.is_empty() {
-        let Some(message) = consumer.poll(PATIENCE) else { break };
+        let Some(message) = consumer.poll(PATIENCE) else {
+            break;
+        };
         let message = message.map_err(failed)?;
         let (partition, offset) = (message.partition(), message.offset());
         read.records.push(ReadBack {

@@ -88,7 +88,8 @@ impl KafkaSettings {
         config.set("linger.ms", self.linger_ms.to_string());
         // a full queue is back-pressure; it is never smaller than what we let in
         config.set("queue.buffering.max.messages", self.in_flight_records.to_string());
-        config.set("queue.buffering.max.kbytes", (self.in_flight_bytes / 1024).max(1024).to_string());
+        config
+            .set("queue.buffering.max.kbytes", (self.in_flight_bytes / 1024).max(1024).to_string());
         config.set("message.max.bytes", self.max_record_bytes.to_string());
         config
     }

@@ -78,9 +78,8 @@ impl Metrics {
                 };
             }
         };
-        let class = |counts: [u64; 5]| {
-            TopicClass::ALL.map(|class| (class.as_str(), counts[class.index()]))
-        };
+        let class =
+            |counts: [u64; 5]| TopicClass::ALL.map(|class| (class.as_str(), counts[class.index()]));
         family(names::EVENTS_RECEIVED, &class(seen.received));
         family(names::EVENTS_PUBLISHED, &class(seen.published));
         family(names::EVENTS_DEDUPLICATED, &[("", seen.deduplicated)]);
@@ -267,7 +266,8 @@ impl ControlMetrics {
 
     /// Topics by state.
     pub fn subscriptions(&self, wanted: usize, refused: usize) {
-        let set = |state: &str, n: usize| self.subscriptions.with_label_values(&[state]).set(n as f64);
+        let set =
+            |state: &str, n: usize| self.subscriptions.with_label_values(&[state]).set(n as f64);
         set("wanted", wanted);
         set("refused", refused);
         set("permitted", wanted.saturating_sub(refused));

@@ -36,8 +36,8 @@ pub struct Outgoing {
     pub received: Now,
     /// The event's own time, milliseconds since 1970, where it has one.
     pub event_time: Option<i64>,
-    /// Its ticket.
-    pub ticket: InFlight,
+    /// Its ticket; parts of a message before the last have none.
+    pub ticket: Option<InFlight>,
 }
 
 /// A record that waits for its acknowledgement.

@@ -5,9 +5,10 @@ use trunkline_protocol::domain::{Event, Quarantined, RejectReason};
 use super::{Destination, Outgoing};
 use crate::observe::flow::InFlight;
 
-/// A quarantined message as a record: the bytes as they came, everything else in headers.
+/// A quarantined message as records: the bytes as they came, everything else in headers. More bytes
+/// than fit into `max_bytes` go in parts, numbered in the header `trunkline-part`.
 #[must_use]
-pub fn outgoing(quarantined: Quarantined, ticket: InFlight) -> Outgoing {
+pub fn outgoing(quarantined: Quarantined, ticket: InFlight, max_bytes: usize) -> Vec<Outgoing> {
     let id = quarantined.id.to_hex().as_str().as_bytes().to_vec();
     let mut headers = vec![
         ("event_id", id.clone()),
@@ -19,16 +20,29 @@ pub fn outgoing(quarantined: Quarantined, ticket: InFlight) -> Outgoing {
     if let Some(topic) = &quarantined.topic {
         headers.push(("trunkline-topic", topic.clone().into_bytes()));
     }
-    Outgoing {
-        destination: Destination::Quarantine(quarantined.reason),
-        key: quarantined.topic.map_or(id, String::into_bytes),
-        value: quarantined.raw,
-        headers,
-        id: quarantined.id,
-        received: quarantined.received,
-        event_time: None,
-        ticket,
-    }
+    // room for the headers and the client library's own overhead
+    let room = max_bytes.saturating_sub(8 << 10).max(1 << 10);
+    let count = quarantined.raw.len().div_ceil(room).max(1);
+    let mut ticket = Some(ticket);
+    let part = |index: usize| {
+        let last = index + 1 == count;
+        let mut headers = headers.clone();
+        if count > 1 {
+            headers.push(("trunkline-part", format!("{}/{count}", index + 1).into_bytes()));
+        }
+        let end = ((index + 1) * room).min(quarantined.raw.len());
+        Outgoing {
+            destination: Destination::Quarantine(quarantined.reason),
+            key: id.clone(), // one key, so that the parts stay together and in order
+            value: quarantined.raw.get(index * room..end).unwrap_or_default().to_vec(),
+            headers,
+            id: quarantined.id,
+            received: quarantined.received,
+            event_time: None,
+            ticket: if last { ticket.take() } else { None },
+        }
+    };
+    (0..count).map(part).collect()
 }
 
 /// An event whose body cannot be used: the whole message as it came.

@@ -9,9 +9,9 @@ use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
 
 use super::{Destination, Outgoing, PublishError, Waiting};
 use crate::clock::Clock;
+use crate::kafka::Handover;
 use crate::kafka::producer::{Producer, Report, Taken};
 use crate::kafka::settings::KafkaSettings;
-use crate::kafka::Handover;
 use crate::observe::metrics::PublishMetrics;
 
 /// What the stage needs to know.
@@ -129,7 +129,8 @@ impl Stage {
 
     fn has_room(&self) -> bool {
         let kafka = &self.settings.kafka;
-        self.waiting_count < kafka.in_flight_records && self.waiting_bytes < kafka.in_flight_bytes
+        self.waiting_count < kafka.in_flight_records
+            && self.waiting_bytes < kafka.in_flight_bytes
             && self.again.is_empty()
     }
 
@@ -147,7 +148,9 @@ impl Stage {
 
     fn hand_over(&mut self, token: usize) {
         let index = token.wrapping_sub(self.first_token);
-        let Some(Some(waiting)) = self.waiting.get(index) else { return };
+        let Some(Some(waiting)) = self.waiting.get(index) else {
+            return;
+        };
         let outgoing = &waiting.outgoing;
         let topic = match outgoing.destination {
             Destination::Events => &self.settings.events_topic,
@@ -162,7 +165,9 @@ impl Stage {
         });
         match taken {
             Taken::Yes => {}
-            Taken::Full => self.again.push_front((self.clock.mono() + Duration::from_millis(5), token)),
+            Taken::Full => {
+                self.again.push_front((self.clock.mono() + Duration::from_millis(5), token))
+            }
             Taken::Never { fate, too_large } => self.report(Report { token, fate, too_large }),
         }
     }
@@ -183,20 +188,25 @@ impl Stage {
     fn report(&mut self, report: Report) {
         self.watch.handle(report.fate);
         let now = self.clock.now();
-        let Some(slot) = self.slot(report.token) else { return };
+        let Some(slot) = self.slot(report.token) else {
+            return;
+        };
         match report.fate {
             Fate::Delivered => {
-                let Some(Waiting { outgoing, .. }) = slot.take() else { return };
+                let Some(Waiting { outgoing, .. }) = slot.take() else {
+                    return;
+                };
                 self.waiting_count -= 1;
                 self.waiting_bytes -= outgoing.value.len();
-                let lag = outgoing.event_time.map(|at| {
-                    Duration::from_millis(u64::try_from(now.wall.0 - at).unwrap_or(0))
-                });
+                let lag = outgoing
+                    .event_time
+                    .map(|at| Duration::from_millis(u64::try_from(now.wall.0 - at).unwrap_or(0)));
                 self.metrics.acked(now.mono.since(outgoing.received.mono), lag);
                 self.settled.push(outgoing.id);
-                match outgoing.destination {
-                    Destination::Events => outgoing.ticket.published(),
-                    Destination::Quarantine(reason) => outgoing.ticket.quarantined(reason),
+                match (outgoing.ticket, outgoing.destination) {
+                    (None, _) => {}
+                    (Some(ticket), Destination::Events) => ticket.published(),
+                    (Some(ticket), Destination::Quarantine(reason)) => ticket.quarantined(reason),
                 }
                 while self.waiting.front().is_some_and(Option::is_none) {
                     self.waiting.pop_front();
@@ -216,7 +226,9 @@ impl Stage {
     /// quarantine refuses is tried again until an operator widens it.
     fn refused(&mut self, report: Report, now: Mono) {
         self.metrics.produce_error("refused");
-        let Some(Some(waiting)) = self.slot(report.token) else { return };
+        let Some(Some(waiting)) = self.slot(report.token) else {
+            return;
+        };
         match waiting.outgoing.destination {
             Destination::Events => {
                 let reason =
@@ -227,7 +239,10 @@ impl Stage {
                 self.hand_over(report.token);
             }
             Destination::Quarantine(_) => {
-                tracing::error!(code = "quarantine_refused", "the quarantine topic refuses a record");
+                tracing::error!(
+                    code = "quarantine_refused",
+                    "the quarantine topic refuses a record"
+                );
                 self.again.push_back((now + Duration::from_secs(30), report.token));
             }
         }
@@ -240,7 +255,8 @@ impl Stage {
         if self.producer.is_fatal() {
             self.watch.handle(Fate::Fatal);
         }
-        let stalled = sent.is_some_and(|sent| now.since(sent) >= trunkline_protocol::producer::STALL);
+        let stalled =
+            sent.is_some_and(|sent| now.since(sent) >= trunkline_protocol::producer::STALL);
         if stalled {
             let reachable = tokio::task::block_in_place(|| self.producer.is_reachable());
             self.watch.look(sent, reachable, now);

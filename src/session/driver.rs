@@ -196,7 +196,9 @@ impl Reader {
                 }
                 Action::SendProtocolPing => self.send(Message::Ping(Vec::new().into())).await,
                 Action::Live => tell(&self.events, self.order.tag, SocketEvent::Live).await,
-                Action::Notice(notice) => tell(&self.events, self.order.tag, SocketEvent::Notice(notice)).await,
+                Action::Notice(notice) => {
+                    tell(&self.events, self.order.tag, SocketEvent::Notice(notice)).await
+                }
                 Action::SendClose => self.send(Message::Close(None)).await,
                 Action::End(reason) => {
                     self.end = Some(reason);

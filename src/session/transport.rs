@@ -12,7 +12,9 @@ use tokio_rustls::rustls::{ClientConfig, RootCertStore};
 use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, handshake::client::Response};
-use tokio_tungstenite::{Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config};
+use tokio_tungstenite::{
+    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+};
 
 use super::Refusal;
 
@@ -63,10 +65,8 @@ impl Transport {
         roots.add_parsable_certificates(native.certs);
         if let Some(path) = ca_file {
             let shown = path.display().to_string();
-            let pem = std::fs::read(path).map_err(|source| TransportError::Authorities {
-                path: shown.clone(),
-                source,
-            })?;
+            let pem = std::fs::read(path)
+                .map_err(|source| TransportError::Authorities { path: shown.clone(), source })?;
             let own: Vec<CertificateDer<'static>> =
                 CertificateDer::pem_slice_iter(&pem).filter_map(Result::ok).collect();
             if own.is_empty() {

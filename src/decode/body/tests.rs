@@ -35,7 +35,10 @@ fn a_generic_snapshot_becomes_facts_whatever_the_medium() {
         let event = event(QUEUE, &body);
         let facts = read(&event).expect(&body);
         assert_eq!(facts.conversation_id.as_deref(), Some("c-1"));
-        assert_eq!((facts.queue_id.as_deref(), facts.media_type.as_deref()), (Some("q-1"), Some(media)));
+        assert_eq!(
+            (facts.queue_id.as_deref(), facts.media_type.as_deref()),
+            (Some("q-1"), Some(media))
+        );
         assert_eq!(facts.version, Some(1_767_225_601_000));
         assert_eq!(facts.division_ids, ["d"]);
         let participant = &facts.participants[0];
@@ -52,7 +55,10 @@ fn a_media_specific_snapshot_says_the_same_at_the_participant() {
     let event = event("v2.users.u-9.conversations.calls", body);
     let facts = read(&event).expect("facts");
     let participant = &facts.participants[0];
-    assert_eq!((participant.user_id.as_deref(), participant.queue_id.as_deref()), (Some("u"), None));
+    assert_eq!(
+        (participant.user_id.as_deref(), participant.queue_id.as_deref()),
+        (Some("u"), None)
+    );
     assert_eq!(participant.legs[0].media_type, "voice");
     assert_eq!((facts.ani.as_deref(), facts.user_id.as_deref()), (Some("tel:+1"), Some("u-9")));
 }
@@ -64,8 +70,12 @@ fn detail_events_and_metric_records_are_read() {
     let detail = event("v2.detail.events.conversation.c-2.user.end", body);
     let facts = read(&detail).expect("facts");
     assert_eq!((&*facts.event_type, facts.event_time), ("user.end", Some(1_649_237_504_949)));
-    assert_eq!((facts.media_type.as_deref(), facts.direction.as_deref()), (Some("chat"), Some("inbound")));
-    let metric = event("v2.analytics.conversation.c-3.metrics", r#"{"recordId":"r","metric":"tHandle"}"#);
+    assert_eq!(
+        (facts.media_type.as_deref(), facts.direction.as_deref()),
+        (Some("chat"), Some("inbound"))
+    );
+    let metric =
+        event("v2.analytics.conversation.c-3.metrics", r#"{"recordId":"r","metric":"tHandle"}"#);
     let facts = read(&metric).expect("facts");
     assert_eq!((&*facts.event_type, facts.conversation_id.as_deref()), ("metric", Some("c-3")));
 }
@@ -77,7 +87,6 @@ fn a_wrong_type_names_its_field_and_not_its_value() {
     assert_eq!(error.field, "participants[0].calls[0].held");
     assert!(!error.to_string().contains("SECRET"));
     assert_eq!(read(&event(QUEUE, "[1]")).expect_err("an array").field, ".");
-    assert_eq!(read(&event(QUEUE, "null")).expect_err("null").field, ".");
 }
 
 #[test]

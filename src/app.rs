@@ -1,0 +1,448 @@
+//! Builds every part from the configuration and hands the tasks to the supervisor.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use rand::{Rng as _, SeedableRng as _};
+use secrecy::SecretString;
+use tokio::sync::watch;
+use trunkline_protocol::dedupe::Window;
+use trunkline_protocol::domain::{Dice, WriterId};
+use trunkline_protocol::gate::{Endpoint, Priority};
+use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::timings::Timings;
+
+use crate::admin::Admin;
+use crate::clock::Clock;
+use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode};
+use crate::control::direct::{self, DirectSettings};
+use crate::control::{Client, ClientSettings, Control, Source, TopicSettings};
+use crate::decode::open::Opener;
+use crate::encode::registry::{self, RegistryError, RegistrySettings};
+use crate::encode::{Encoder, Provenance, schemas};
+use crate::error::{ExitCode, ProcessError};
+use crate::genesys::http::Http;
+use crate::genesys::regions::domain_of;
+use crate::kafka::KafkaError;
+use crate::kafka::admin::{Durability, TopicCheck, check_topics};
+use crate::kafka::settings::KafkaSettings;
+use crate::observe::flow::Flow;
+use crate::observe::metrics::Metrics;
+use crate::observe::status::StatusBoard;
+use crate::pipeline::{self, Stages};
+use crate::publish::router::Router;
+use crate::publish::{self, StageSettings};
+use crate::sequence;
+use crate::session::{SessionParts, Transport};
+use crate::supervisor::Supervisor;
+
+/// What differs between the service and the demo.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Durations of the protocol.
+    pub timings: Timings,
+    /// Check topics at start; a broker that lives in this process cannot be asked.
+    pub check_topics: bool,
+    /// The word for the mode on the status page.
+    pub mode: &'static str,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self { timings: Timings::default(), check_topics: true, mode: "channels" }
+    }
+}
+
+/// The running service.
+pub struct App {
+    supervisor: Supervisor,
+    background: Supervisor,
+    stop: watch::Sender<bool>,
+    admin: SocketAddr,
+    metrics: Metrics,
+    board: StatusBoard,
+    grace: Duration,
+}
+
+impl App {
+    /// Starts everything. Refuses what cannot work: after this, nothing is terminal.
+    ///
+    /// # Errors
+    /// The part that cannot start, with its exit code.
+    pub async fn start(config: &Config, options: Options) -> Result<Self, ProcessError> {
+        let clock = Clock::start();
+        let mut rng = rand::rngs::StdRng::from_os_rng();
+        let mut dice = Dice::new(rng.random());
+        let flow = Flow::new();
+        let metrics = Metrics::new(flow.clone());
+        let board = StatusBoard::new(options.mode, metrics.clone());
+        let mut background = Supervisor::new();
+
+        let kafka = kafka_settings(config);
+        let weak = if options.check_topics { check(config, &kafka).await? } else { Vec::new() };
+        metrics.publish.durability_degraded(!weak.is_empty());
+        for problem in &weak {
+            tracing::warn!(code = "degraded_durability", problem = %problem, "runs weaker than promised, as configured");
+        }
+        board.durability(weak);
+        let schema_id = schema_id(config, &mut dice).await?;
+        let stage_settings = StageSettings {
+            kafka,
+            events_topic: config.kafka.events_topic.clone(),
+            quarantine_topic: config.kafka.quarantine_topic.clone(),
+            flush_deadline: Duration::from_secs(config.kafka.flush_timeout_secs),
+        };
+        let publish = publish::Stage::new(stage_settings, clock, metrics.publish.clone())
+            .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+        let transport =
+            Transport::new(config.genesys.ca_file.as_deref(), options.timings.connect_timeout)
+                .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+        let http = http(config, options.timings.request_timeout)?;
+
+        let admin = Admin::bind(config.admin.listen, metrics.clone(), board.clone())
+            .await
+            .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))?;
+        let admin_address =
+            admin.address().map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
+        background.spawn("admin", admin.run());
+        board.check("channels", false, "no channel is live yet");
+
+        let clients =
+            clients(config, &http, &options.timings, clock, &metrics, &mut dice, &mut background);
+        let org_id = org_id(&clients).await?;
+
+        let mut supervisor = Supervisor::new();
+        let provenance = Provenance { org_id: org_id.clone(), writer_id: WriterId(dice.bytes16()) };
+        let window = Window {
+            span: Duration::from_secs(config.flow.dedupe_window_secs),
+            cap: config.flow.dedupe_max_events,
+        };
+        let form =
+            if config.flow.sorted_bodies { Canonical::Sorted } else { Canonical::AsReceived };
+        let stages = Stages {
+            opener: Opener::new(org_id.clone(), form),
+            sequence: sequence::Stage::new(
+                clock,
+                window,
+                options.timings.splice,
+                metrics.sequence.clone(),
+            ),
+            encoder: Encoder::new(schema_id, provenance, config.privacy.keep_payload),
+            router: Router::new(&org_id),
+            max_record_bytes: config.kafka.max_record_bytes,
+            publish,
+        };
+        let heard = pipeline::join(stages, config.flow.queue_events, &mut supervisor);
+        let (stop, stopping) = watch::channel(false);
+        let control = Control {
+            clock,
+            timings: options.timings,
+            channels_per_shard: config.genesys.channels_per_shard,
+            topics: topic_settings(config),
+            session: SessionParts {
+                clock,
+                transport,
+                heard,
+                flow,
+                metrics: metrics.session.clone(),
+            },
+            metrics: metrics.control.clone(),
+            board: board.clone(),
+            seed: rng.random(),
+        };
+        match config.genesys.mode {
+            Mode::Channels => {
+                supervisor.spawn_infallible("control", control.run(clients, stopping));
+            }
+            Mode::Direct => {
+                let settings = direct_settings(config)?;
+                let Some(client) = clients.into_iter().next() else {
+                    return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
+                };
+                supervisor
+                    .spawn_infallible("control", direct::run(control, settings, client, stopping));
+            }
+        }
+        background.spawn_infallible("readiness", readiness(board.clone()));
+        tracing::info!(code = "started", mode = options.mode, admin = %admin_address, "started");
+        let grace = Duration::from_secs(config.kafka.flush_timeout_secs + 10);
+        Ok(Self { supervisor, background, stop, admin: admin_address, metrics, board, grace })
+    }
+
+    /// Where the admin server listens.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// Everything that is counted.
+    #[must_use]
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
+    }
+
+    /// The board everybody posts on.
+    #[must_use]
+    pub fn board(&self) -> &StatusBoard {
+        &self.board
+    }
+
+    /// Runs until a task ends uninvited.
+    pub async fn failed(&mut self) -> ProcessError {
+        let ended = tokio::select! {
+            Some(ended) = self.supervisor.next() => ended,
+            Some(ended) = self.background.next() => ended,
+        };
+        let why = ended.failure.unwrap_or_else(|| "ended uninvited".to_owned());
+        ProcessError::text(ExitCode::Internal, format!("{}: {why}", ended.name))
+    }
+
+    /// Stops sources first; everything downstream ends because its input does. Returns when the
+    /// last record is acknowledged.
+    ///
+    /// # Errors
+    /// What was still open when the grace period ended.
+    pub async fn stop(mut self) -> Result<(), ProcessError> {
+        tracing::info!(
+            code = "stopping",
+            "stopping: sockets close, then everything heard is written"
+        );
+        self.board.check("running", false, "the service is stopping");
+        self.stop.send_replace(true);
+        let drained = async {
+            let mut failure = None;
+            while let Some(ended) = self.supervisor.next().await {
+                if let Some(why) = ended.failure {
+                    failure.get_or_insert(format!("{}: {why}", ended.name));
+                }
+            }
+            failure
+        };
+        let result = match tokio::time::timeout(self.grace, drained).await {
+            Ok(None) => Ok(()),
+            Ok(Some(failure)) => Err(ProcessError::text(ExitCode::Internal, failure)),
+            Err(_) => {
+                let open = self.supervisor.running().join(", ");
+                let text = format!("still running after {} s: {open}", self.grace.as_secs());
+                Err(ProcessError::text(ExitCode::Internal, text))
+            }
+        };
+        let unacked = self.metrics.flow().snapshot().in_flight;
+        tracing::info!(code = "stopped", in_flight = unacked, "stopped");
+        result
+    }
+}
+
+/// Ready when every leg is live.
+async fn readiness(board: StatusBoard) {
+    board.check("running", true, "");
+    loop {
+        let status = board.snapshot();
+        let down: Vec<String> = status
+            .channels
+            .iter()
+            .filter(|line| line.state != "live")
+            .map(|line| format!("shard {} leg {} is {}", line.shard, line.leg, line.state))
+            .collect();
+        let none = status.channels.is_empty();
+        let detail = if none { "no channel yet".to_owned() } else { down.join(", ") };
+        board.check("channels", !none && down.is_empty(), detail);
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
+
+/// The broker as configured.
+#[must_use]
+pub fn kafka_settings(config: &Config) -> KafkaSettings {
+    let kafka = &config.kafka;
+    let mut security = kafka.security.clone();
+    if let Some(password) = &kafka.sasl_password {
+        security.insert("sasl.password".to_owned(), password.expose().to_owned());
+    }
+    KafkaSettings {
+        bootstrap_servers: kafka.bootstrap_servers.clone(),
+        security,
+        compression: kafka.compression.clone(),
+        linger_ms: kafka.linger_ms,
+        in_flight_records: kafka.in_flight_records,
+        in_flight_bytes: kafka.in_flight_bytes,
+        // the check of sizes is ours; the library's must leave room for headers
+        max_record_bytes: kafka.max_record_bytes + (64 << 10),
+        overrides: kafka.overrides.clone(),
+    }
+}
+
+async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
+    let check = TopicCheck {
+        topics: vec![config.kafka.events_topic.clone(), config.kafka.quarantine_topic.clone()],
+        durability: match config.kafka.durability {
+            DurabilityWord::Required => Durability::Required,
+            DurabilityWord::DegradedAllowed => Durability::DegradedAllowed,
+        },
+        create_partitions: config.kafka.create_topics.then_some(config.kafka.partitions),
+        patience: Duration::from_secs(config.kafka.start_timeout_secs),
+    };
+    check_topics(settings, &check).await.map_err(|error| {
+        let code = match error {
+            KafkaError::Unreachable { .. } | KafkaError::Read { .. } => ExitCode::Unavailable,
+            KafkaError::Settings(_)
+            | KafkaError::NoTopic { .. }
+            | KafkaError::NotCreated { .. }
+            | KafkaError::Weak { .. } => ExitCode::Config,
+        };
+        ProcessError::new(code, &error)
+    })
+}
+
+/// The registry as configured.
+///
+/// # Errors
+/// When the file of authorities cannot be read.
+pub fn registry_settings(config: &Config) -> Result<RegistrySettings, ProcessError> {
+    let registry = &config.schema_registry;
+    let ca_pem = registry.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| {
+        ProcessError::text(ExitCode::Config, format!("schema_registry.ca_file: {error}"))
+    })?;
+    let password = registry.password.as_ref().map(|password| password.expose().to_owned());
+    Ok(RegistrySettings {
+        urls: registry
+            .url
+            .split(',')
+            .map(|url| url.trim().trim_end_matches('/').to_owned())
+            .collect(),
+        credentials: registry.username.clone().map(|user| (user, password.unwrap_or_default())),
+        ca_pem,
+        timeout: Duration::from_secs(registry.timeout_secs),
+        patience: Duration::from_secs(registry.start_timeout_secs),
+    })
+}
+
+async fn schema_id(config: &Config, dice: &mut Dice) -> Result<u32, ProcessError> {
+    let settings = registry_settings(config)?;
+    let subject = schemas::subject_of(&config.kafka.events_topic);
+    let mode = match config.schema_registry.mode {
+        RegistryMode::Register => registry::Mode::Register,
+        RegistryMode::Require => registry::Mode::Require,
+    };
+    registry::resolve(&settings, &subject, schemas::CONVERSATION_EVENT, mode, dice)
+        .await
+        .map_err(|error| registry_error(&error))
+}
+
+/// The exit code of a registry's refusal.
+#[must_use]
+pub fn registry_error(error: &RegistryError) -> ProcessError {
+    let code = match error {
+        RegistryError::Unavailable { .. } => ExitCode::Unavailable,
+        RegistryError::Settings(_)
+        | RegistryError::Incompatible { .. }
+        | RegistryError::Missing { .. } => ExitCode::Config,
+    };
+    ProcessError::new(code, error)
+}
+
+/// The platform as configured.
+///
+/// # Errors
+/// When the region or the file of authorities is wrong.
+pub fn http(config: &Config, timeout: Duration) -> Result<Http, ProcessError> {
+    let genesys = &config.genesys;
+    let domain = genesys.region.as_deref().and_then(domain_of).unwrap_or_default();
+    let base = |given: &Option<String>, host: &str| {
+        let url = given.clone().unwrap_or_else(|| format!("https://{host}.{domain}"));
+        url.trim_end_matches('/').to_owned()
+    };
+    let (login, api) = (base(&genesys.login_url, "login"), base(&genesys.api_url, "api"));
+    Http::new(&login, &api, genesys.ca_file.as_deref(), timeout).map_err(|problem| {
+        ProcessError::text(ExitCode::Config, format!("genesys.ca_file: {problem}"))
+    })
+}
+
+/// Starts the OAuth clients.
+pub fn clients(
+    config: &Config,
+    http: &Http,
+    timings: &Timings,
+    clock: Clock,
+    metrics: &Metrics,
+    dice: &mut Dice,
+    supervisor: &mut Supervisor,
+) -> Vec<Client> {
+    let direct = config.genesys.mode == Mode::Direct;
+    let each = |(index, client): (usize, &crate::config::OAuthClient)| {
+        let secret = client.secret.as_ref().map_or_else(|| SecretString::from(""), |s| s.secret());
+        let settings = ClientSettings {
+            id: client.id.clone().unwrap_or_default(),
+            secret,
+            // the dials of direct mode are what its endpoint limits
+            requests_per_minute: match direct {
+                true => config.genesys.direct.dials_per_minute,
+                false => config.genesys.requests_per_minute,
+            },
+            processes: config.genesys.processes_per_client,
+        };
+        let (metrics, dice) = (metrics.control.clone(), Dice::new(dice.next_u64()));
+        Client::start(index, settings, http.clone(), timings, clock, metrics, dice, supervisor)
+    };
+    config.genesys.clients.iter().enumerate().map(each).collect()
+}
+
+/// The organisation's id, from the first client; waits for the platform as long as it takes.
+///
+/// # Errors
+/// When the login host refuses a client.
+pub async fn org_id(clients: &[Client]) -> Result<String, ProcessError> {
+    for client in clients {
+        client
+            .proven()
+            .await
+            .map_err(|refused| ProcessError::new(ExitCode::Permission, &refused))?;
+    }
+    let Some(client) = clients.first() else {
+        return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
+    };
+    loop {
+        let asked = client
+            .call(Endpoint::Listing, Priority::StartReconnect, |http, token| async move {
+                http.organization(&token).await
+            })
+            .await;
+        match asked {
+            Ok(org) => return Ok(org),
+            Err(error) => {
+                tracing::warn!(code = "organization_unknown", error = %error, "the organisation's id is not known yet");
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        }
+    }
+}
+
+/// Topics as configured.
+#[must_use]
+pub fn topic_settings(config: &Config) -> TopicSettings {
+    let source = |ids: &Ids| match ids {
+        Ids::Word(IdsWord::Discover) => Source::Discover,
+        Ids::Word(IdsWord::None) => Source::None,
+        Ids::List(ids) => Source::Ids(ids.clone()),
+    };
+    TopicSettings {
+        queues: source(&config.subscriptions.queues),
+        users: source(&config.subscriptions.users),
+        extra: config.subscriptions.topics.clone(),
+        refresh: Duration::from_secs(config.subscriptions.refresh_secs.max(1)),
+    }
+}
+
+fn direct_settings(config: &Config) -> Result<DirectSettings, ProcessError> {
+    let direct = &config.genesys.direct;
+    let url = direct.url.as_deref().unwrap_or_default();
+    let url = url::Url::parse(url)
+        .map_err(|_| ProcessError::text(ExitCode::Config, "genesys.direct.url is no URL"))?;
+    Ok(DirectSettings {
+        url,
+        token_parameter: direct.token_parameter.clone(),
+        lifetime: Duration::from_secs(direct.expected_lifetime_secs.max(1)),
+        connections: direct.connections,
+        silence: Duration::from_secs(direct.silence_secs.max(2)),
+    })
+}

@@ -1,0 +1,160 @@
+//! Commands and arguments.
+
+mod check;
+mod demo;
+mod probe;
+mod run;
+mod schema;
+mod simulate;
+mod subscriptions;
+
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::PathBuf;
+
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
+
+use crate::config::{Config, load};
+use crate::error::{ExitCode, ProcessError};
+
+/// Streams Genesys Cloud conversation events into a Kafka topic as Avro.
+#[derive(Debug, Parser)]
+#[command(name = "trunkline", version, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+    /// How results are printed.
+    #[arg(long, global = true, value_enum, default_value_t = Output::Text)]
+    pub output: Output,
+}
+
+/// How results are printed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+/// Where the configuration is.
+#[derive(Args, Clone, Debug, Default)]
+pub struct ConfigArgs {
+    /// Configuration file, YAML. Environment variables TRUNKLINE__SECTION__KEY override it.
+    #[arg(long, short, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Kafka bootstrap servers, over file and environment.
+    #[arg(long, value_name = "HOST:PORT,…")]
+    pub bootstrap_servers: Option<String>,
+    /// Address of the admin server, over file and environment.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub admin_listen: Option<String>,
+    /// Log level, over file and environment.
+    #[arg(long, value_name = "LEVEL")]
+    pub log_level: Option<String>,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Run the connector until it is told to stop.
+    #[command(after_help = "Example: trunkline run --config trunkline.yaml")]
+    Run(ConfigArgs),
+    /// Check a configuration without a network; name every mistake.
+    #[command(after_help = "Example: trunkline check --config trunkline.yaml")]
+    Check(ConfigArgs),
+    /// Run everything in one process, break it on purpose, account for every event.
+    #[command(after_help = "Example: trunkline demo --events 24000 --output json")]
+    Demo(demo::DemoArgs),
+    /// Serve a simulated Genesys Cloud.
+    #[command(after_help = "Example: trunkline simulate --port 8080 --rate 500")]
+    Simulate(simulate::SimulateArgs),
+    /// List what would be subscribed.
+    #[command(after_help = "Example: trunkline subscriptions --config trunkline.yaml")]
+    Subscriptions(ConfigArgs),
+    /// The Avro schema of the events topic.
+    #[command(
+        subcommand,
+        after_help = "Example: trunkline schema register --config trunkline.yaml"
+    )]
+    Schema(schema::SchemaCommand),
+    /// Print the configuration in force; secrets are masked.
+    #[command(after_help = "Example: trunkline print-config --config trunkline.yaml")]
+    PrintConfig(ConfigArgs),
+    /// Ask a running connector whether it is ready.
+    #[command(after_help = "Example: trunkline probe --address 127.0.0.1:9464")]
+    Probe(probe::ProbeArgs),
+    /// Print a completion script for a shell.
+    #[command(
+        after_help = "Example: trunkline completions bash > /etc/bash_completion.d/trunkline"
+    )]
+    Completions {
+        /// Which shell.
+        #[arg(value_enum)]
+        shell: clap_complete::Shell,
+    },
+}
+
+/// Carries a command out.
+///
+/// # Errors
+/// With the exit code of its cause.
+pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
+    let output = cli.output;
+    match cli.command {
+        Command::Run(args) => run::run(&args),
+        Command::Check(args) => check::check(&args, output),
+        Command::Demo(args) => demo::demo(&args, output),
+        Command::Simulate(args) => simulate::simulate(args, output),
+        Command::Subscriptions(args) => subscriptions::subscriptions(&args, output),
+        Command::Schema(command) => schema::schema(command, output),
+        Command::PrintConfig(args) => check::print_config(&args, output),
+        Command::Probe(args) => probe::probe(&args, output),
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "trunkline", &mut script);
+            say(&String::from_utf8_lossy(&script));
+            Ok(ExitCode::Done)
+        }
+    }
+}
+
+/// File, environment, then flags.
+fn configuration(args: &ConfigArgs) -> Result<Config, ProcessError> {
+    load(args.config.as_deref(), &environment(args))
+        .map_err(|mistakes| ProcessError::text(ExitCode::Config, mistakes.to_string()))
+}
+
+/// The environment, with flags in the place of the variables they override.
+fn environment(args: &ConfigArgs) -> BTreeMap<String, String> {
+    let mut environment = load::environment();
+    let flags = [
+        ("KAFKA__BOOTSTRAP_SERVERS", &args.bootstrap_servers),
+        ("ADMIN__LISTEN", &args.admin_listen),
+        ("LOG__LEVEL", &args.log_level),
+    ];
+    for (key, value) in flags {
+        if let Some(value) = value {
+            environment.insert(format!("TRUNKLINE__{key}"), value.clone());
+        }
+    }
+    environment
+}
+
+/// A runtime for commands that wait.
+fn runtime() -> Result<tokio::runtime::Runtime, ProcessError> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| ProcessError::new(ExitCode::Internal, &error))
+}
+
+/// Prints a result. A closed pipe is nobody's mistake.
+fn say(text: &str) {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())
+        .and_then(|()| out.write_all(b"\n"))
+        .and_then(|()| out.flush())
+        .ok();
+}

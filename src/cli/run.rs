@@ -1,0 +1,58 @@
+//! The service.
+
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{ConfigArgs, configuration, runtime};
+use crate::app::{App, Options};
+use crate::config::{Config, LogFormat, Mode};
+use crate::error::{ExitCode, ProcessError};
+use crate::observe::logging::{self, LogSettings};
+
+pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
+    let config = configuration(args)?;
+    let settings =
+        LogSettings { json: config.log.format == LogFormat::Json, level: config.log.level.clone() };
+    logging::start(&settings).map_err(|problem| ProcessError::text(ExitCode::Config, problem))?;
+    let runtime = runtime()?;
+    let result = runtime.block_on(serve(&config));
+    // whatever still blocks a thread must not keep the process alive
+    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    result
+}
+
+async fn serve(config: &Config) -> Result<ExitCode, ProcessError> {
+    let failed = |error: std::io::Error| ProcessError::new(ExitCode::Internal, &error);
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mode = if config.genesys.mode == Mode::Direct { "direct" } else { "channels" };
+    let options = Options { mode, ..Options::default() };
+    let mut app = tokio::select! {
+        biased;
+        _ = terminate.recv() => return Ok(ExitCode::Done),
+        _ = interrupt.recv() => return Ok(ExitCode::Done),
+        app = App::start(config, options) => app?,
+    };
+    let failure = tokio::select! {
+        biased;
+        _ = terminate.recv() => None,
+        _ = interrupt.recv() => None,
+        failure = app.failed() => Some(failure),
+    };
+    if let Some(failure) = failure {
+        tracing::error!(code = "task_ended", error = %failure, "a task ended uninvited");
+        return Err(failure);
+    }
+    tokio::select! {
+        biased;
+        stopped = app.stop() => stopped.map(|()| ExitCode::Done),
+        _ = terminate.recv() => Err(forced()),
+        _ = interrupt.recv() => Err(forced()),
+    }
+}
+
+fn forced() -> ProcessError {
+    ProcessError::text(
+        ExitCode::Internal,
+        "stopped by a second signal before everything was written",
+    )
+}

@@ -1,0 +1,108 @@
+//! A broker and a registry to try `trunkline run` against, without installing either.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::json;
+use tokio::net::TcpListener;
+
+use super::broker::Broker;
+use super::registry::Registry;
+use crate::error::{ExitCode, ProcessError};
+use crate::kafka::reader::read_topic;
+use crate::kafka::settings::KafkaSettings;
+use crate::supervisor::Supervisor;
+
+/// A broker and a registry in this process.
+pub struct Stand {
+    broker: Broker,
+    registry: Registry,
+    registry_url: String,
+    _tasks: Supervisor,
+}
+
+impl Stand {
+    /// Starts both, with these topics and partitions.
+    ///
+    /// # Errors
+    /// When a port or the broker cannot be had.
+    pub async fn start(topics: &[(&str, i32)]) -> Result<Self, ProcessError> {
+        let failed = |error: std::io::Error| ProcessError::new(ExitCode::Internal, &error);
+        let broker = Broker::start(topics)?;
+        let registry = Registry::default();
+        let listener = TcpListener::bind(("127.0.0.1", 0)).await.map_err(failed)?;
+        let registry_url = format!("http://{}", listener.local_addr().map_err(failed)?);
+        let mut tasks = Supervisor::new();
+        tasks.spawn("registry", registry.clone().serve(listener));
+        Ok(Self { broker, registry, registry_url, _tasks: tasks })
+    }
+
+    /// Where the broker listens.
+    #[must_use]
+    pub fn bootstrap_servers(&self) -> String {
+        self.broker.bootstrap_servers()
+    }
+
+    /// Where the registry listens.
+    #[must_use]
+    pub fn registry_url(&self) -> &str {
+        &self.registry_url
+    }
+
+    /// Carries out one line: `read TOPIC`, `schemas`, `away MILLISECONDS`, `registry fail|ok`.
+    /// Answers with JSON lines; the last one has the key `done`.
+    pub async fn obey(&self, line: &str) -> Vec<String> {
+        let mut words = line.split_whitespace();
+        let mut answer = match (words.next(), words.next()) {
+            (Some("read"), Some(topic)) => self.read(topic).await,
+            (Some("schemas"), None) => vec![json!(self.schemas()).to_string()],
+            (Some("away"), Some(ms)) => {
+                let duration = Duration::from_millis(ms.parse().unwrap_or(0));
+                self.broker
+                    .away(duration)
+                    .await
+                    .err()
+                    .map(|e| json!({"error": e.text}).to_string())
+                    .into_iter()
+                    .collect()
+            }
+            (Some("registry"), Some(state)) => {
+                self.registry.fail(state == "fail");
+                Vec::new()
+            }
+            _ => vec![json!({"error": "unknown command"}).to_string()],
+        };
+        answer.push(json!({"done": true}).to_string());
+        answer
+    }
+
+    fn schemas(&self) -> BTreeMap<u32, String> {
+        self.registry.schemas()
+    }
+
+    async fn read(&self, topic: &str) -> Vec<String> {
+        let settings = KafkaSettings {
+            bootstrap_servers: self.bootstrap_servers(),
+            ..KafkaSettings::default()
+        };
+        let name = topic.to_owned();
+        let read = tokio::task::spawn_blocking(move || read_topic(&settings, &name)).await;
+        let Ok(Ok(read)) = read else {
+            return vec![json!({"error": "the topic cannot be read"}).to_string()];
+        };
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let line = |record: &crate::kafka::reader::ReadBack| {
+            let headers: BTreeMap<&String, String> =
+                record.headers.iter().map(|(k, v)| (k, text(v))).collect();
+            json!({
+                "partition": record.partition, "offset": record.offset,
+                "key": record.key.as_deref().map(text), "value_b64": STANDARD.encode(&record.value),
+                "headers": headers, "timestamp": record.timestamp_ms,
+            })
+            .to_string()
+        };
+        read.records.iter().map(line).collect()
+    }
+}

@@ -1,0 +1,86 @@
+//! Document and code agree, both ways.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::PathBuf;
+
+use trunkline::config::Config;
+use trunkline::observe::flow::Flow;
+use trunkline::observe::metrics::Metrics;
+use trunkline::observe::names;
+
+/// First cells of the rows of a document's table, without back-quotes.
+fn documented(path: &str) -> BTreeSet<String> {
+    let text = fs::read_to_string(path).expect("a document");
+    let cells = text.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`'));
+    let found: BTreeSet<String> = cells.map(|(name, _)| name.to_owned()).collect();
+    assert!(found.len() > 5, "{path} has no table");
+    found
+}
+
+#[test]
+fn every_metric_is_documented_and_every_documented_one_exists() {
+    let known: BTreeSet<String> = names::ALL.iter().map(|metric| metric.name.to_owned()).collect();
+    assert_eq!(known.len(), names::ALL.len(), "a name is used twice");
+    assert_eq!(documented("docs/metrics.md"), known);
+    let text = fs::read_to_string("docs/metrics.md").expect("a document");
+    for metric in names::ALL {
+        assert!(text.contains(metric.help), "{} has another meaning there", metric.name);
+    }
+}
+
+#[test]
+fn every_metric_that_is_scraped_has_a_name_in_the_list() {
+    let scraped = Metrics::new(Flow::new()).render();
+    let families =
+        scraped.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next());
+    let known: BTreeSet<&str> = names::ALL.iter().map(|metric| metric.name).collect();
+    let mut count = 0;
+    for family in families {
+        assert!(known.contains(family), "{family}");
+        count += 1;
+    }
+    assert!(count > 15, "only {count} families start at 0");
+}
+
+fn paths(value: &serde_json::Value, path: &str, found: &mut BTreeSet<String>) {
+    let Some(map) = value.as_object().filter(|map| !map.is_empty()) else {
+        found.insert(path.to_owned());
+        return;
+    };
+    for (key, value) in map {
+        let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+        paths(value, &path, found);
+    }
+}
+
+#[test]
+fn every_option_is_documented_and_every_documented_one_exists() {
+    let mut known = BTreeSet::new();
+    let defaults = serde_json::to_value(Config::default()).expect("plain data");
+    paths(&defaults, "", &mut known);
+    let client =
+        serde_json::to_value(trunkline::config::OAuthClient::default()).expect("plain data");
+    paths(&client, "genesys.clients[]", &mut known);
+    assert_eq!(documented("docs/configuration.md"), known);
+}
+
+#[test]
+fn every_event_code_is_documented_and_every_documented_one_is_logged() {
+    let mut codes = BTreeSet::new();
+    let mut folders = vec![PathBuf::from("src")];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let text = fs::read_to_string(path).expect("a file");
+            for rest in text.split("code = \"").skip(1) {
+                codes.insert(rest.split('"').next().expect("a code").to_owned());
+            }
+        }
+    }
+    assert_eq!(documented("docs/logs.md"), codes);
+}
