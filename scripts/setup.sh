@@ -1,0 +1,106 @@
+#!/usr/bin/env bash
+# Installs what building, testing and the demo need on Debian or Ubuntu. Idempotent; does nothing
+# when nothing is missing. `--for live` adds what the tests against a real broker need.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+
+[ "${1:-}" = --for ] && shift
+what=${1:-test}
+case $what in
+  demo | test | live) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live]"; exit 64 ;;
+esac
+
+# command or file that shows a package is there, and the package's name in Debian
+wanted=(
+  cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config python3:python3 curl:curl git:git
+  /etc/ssl/certs/ca-certificates.crt:ca-certificates
+  /usr/include/openssl/ssl.h:libssl-dev
+  curl/curl.h:libcurl4-openssl-dev
+  /usr/include/zlib.h:zlib1g-dev
+)
+[ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
+
+there() {
+  case $1 in
+    /*) [ -e "$1" ] ;;
+    */*) compgen -G "/usr/include/$1" >/dev/null || compgen -G "/usr/include/*/$1" >/dev/null ;;
+    *) command -v "$1" >/dev/null ;;
+  esac
+}
+
+# Whether the distribution has a package of this name
+available() {
+  local policy
+  policy=$(apt-cache policy "$1" 2>/dev/null)
+  [[ $policy == *'Candidate: '[!\(]* ]]
+}
+
+export PATH="$HOME/.cargo/bin:$PATH"
+want=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
+missing=()
+for entry in "${wanted[@]}"; do there "${entry%%:*}" || missing+=("${entry#*:}"); done
+python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
+command -v cargo >/dev/null || command -v rustup >/dev/null || missing+=(rustup)
+
+if [ ${#missing[@]} -gt 0 ]; then
+  command -v apt-get >/dev/null ||
+    die "this is no Debian or Ubuntu; install by hand, then run this again: ${missing[*]}"
+  root=()
+  if [ "$(id -u)" != 0 ]; then
+    command -v sudo >/dev/null && sudo -n true 2>/dev/null ||
+      die "not root and no sudo without a password; run as root: apt-get install ${missing[*]} (where there is no rustup: Rust $want or newer from https://rustup.rs)"
+    root=(sudo)
+  fi
+  say "1/3 installing ${missing[*]}"
+  "${root[@]}" apt-get update -qq || die "apt-get update failed: is there a network to the package registries?"
+  refused=()
+  for package in "${missing[@]}"; do
+    [ "$package" = openjdk-17-jre-headless ] && ! available "$package" && package=default-jre-headless
+    available "$package" || { refused+=("$package"); continue; }
+    log=$(mktemp)
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+      "$package" >"$log" 2>&1 || { tail -5 "$log" >&2; refused+=("$package"); }
+    rm -f "$log"
+  done
+  for package in "${refused[@]}"; do
+    if [ "$package" = rustup ]; then
+      say "this distribution has no rustup; install Rust $want or newer by hand (https://rustup.rs)"
+    else
+      say "cannot install $package; install it by hand"
+    fi
+  done
+  [ ${#refused[@]} -eq 0 ] || die "then run this again"
+fi
+
+# Without rustup nothing reads rust-toolchain.toml: any compiler at least as new will do.
+found=$(RUSTUP_AUTO_INSTALL=0 cargo --version 2>/dev/null | cut -d' ' -f2) || found=
+if [ "$(printf '%s\n' "$want" "${found:-0}" | sort -V | head -1)" != "$want" ]; then
+  command -v rustup >/dev/null ||
+    die "Rust $want or newer is needed, found: ${found:-none}; install it by hand (https://rustup.rs)"
+  say "2/3 installing Rust $want"
+  log=$(mktemp)
+  rustup toolchain install "$want" --profile minimal -c clippy -c rustfmt >"$log" 2>&1 ||
+    { tail -3 "$log" >&2; die "cannot install Rust $want with rustup; install it by hand, then run this again"; }
+  rm -f "$log"
+fi
+if [ "$what" != demo ]; then
+  for tool in clippy fmt; do
+    cargo "$tool" --version >/dev/null 2>&1 && continue
+    command -v rustup >/dev/null && rustup component add "${tool/fmt/rustfmt}" >/dev/null 2>&1 && continue
+    die "Rust is there, but not \`cargo $tool\`; install it beside cargo"
+  done
+fi
+
+stamp=.venv/requirements.$(cksum <scripts/requirements.txt | cut -d' ' -f1)
+if [ ! -e "$stamp" ] || ! .venv/bin/python -c '' 2>/dev/null; then
+  say "3/3 Python packages into .venv"
+  rm -rf .venv
+  python3 -m venv .venv
+  .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt ||
+    die "pip could not install $(paste -sd' ' scripts/requirements.txt) into .venv"
+  touch "$stamp"
+fi
