@@ -8,6 +8,9 @@ use clap::error::ErrorKind;
 use trunkline::cli::{Cli, execute};
 use trunkline::error::ExitCode;
 
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> Exit {
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,

@@ -1,10 +1,11 @@
-//! The journey on one screen: stages joined by bounded channels.
+//! The journey on one screen: stages, and the bounded channels between tasks.
 //!
 //! Stages do not know each other; this file alone knows their order. Dropping the sender that
 //! [`join`] returns ends the first stage, whose end ends the next: data drains itself in order.
 
+use tokio::sync::mpsc::error::SendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use trunkline_protocol::domain::{Event, EventId, Quarantined, RejectReason};
+use trunkline_protocol::domain::{Event, EventId, Frame, Quarantined, RejectReason};
 
 use crate::decode::{body, open::Opener};
 use crate::encode::Encoder;
@@ -30,67 +31,130 @@ pub struct Stages {
     pub publish: publish::Stage,
 }
 
-/// How many parcels a task takes from its input at once.
-const BATCH: usize = 256;
+/// How many parcels the middle takes from its input at once.
+const BATCH: usize = 64;
+/// How many records are handed on at once.
+const HAND: usize = 64;
 
 /// Starts every stage and returns the mouth of the pipeline. `capacity` bounds the parcels between
-/// two stages.
+/// two tasks.
 pub fn join(stages: Stages, capacity: usize, supervisor: &mut Supervisor) -> Sender<Heard> {
     let (heard_in, heard) = mpsc::channel(capacity);
-    let (understood_in, understood) = mpsc::channel(capacity);
-    let (kept_in, kept) = mpsc::channel(capacity);
     let (outgoing_in, outgoing) = mpsc::channel(capacity);
     let (settled_in, settled) = mpsc::channel::<Vec<EventId>>(capacity);
-    supervisor.spawn_infallible("understand", understand(stages.opener, heard, understood_in));
-    supervisor.spawn_infallible("sequence", stages.sequence.run(understood, kept_in, settled));
-    let pen = Pen {
-        encoder: stages.encoder,
-        router: stages.router,
-        max_record_bytes: stages.max_record_bytes,
+    let middle = Middle {
+        opener: stages.opener,
+        sequence: stages.sequence,
+        pen: Pen {
+            encoder: stages.encoder,
+            router: stages.router,
+            max_record_bytes: stages.max_record_bytes,
+            scratch: Vec::new(),
+        },
     };
-    supervisor.spawn_infallible("write", write(pen, kept, outgoing_in));
+    supervisor.spawn_infallible("middle", middle.run(heard, outgoing_in, settled));
     supervisor.spawn("publish", stages.publish.run(outgoing, settled_in));
     heard_in
 }
 
-/// 2 UNDERSTAND: what was heard becomes events, or a reason why not.
-async fn understand(mut opener: Opener, mut input: Receiver<Heard>, output: Sender<Understood>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while input.recv_many(&mut batch, BATCH).await > 0 {
-        for heard in batch.drain(..) {
-            let understood = match heard {
-                Heard::Opened { epoch, leg, joining } => Understood::Opened { epoch, leg, joining },
-                Heard::Frame(frame, ticket) => match opener.open(frame) {
-                    Ok(event) => Understood::Event(event, ticket),
-                    Err(rejected) => Understood::Rejected(rejected, ticket),
-                },
-                Heard::Binary { raw, received, epoch, ticket } => {
-                    Understood::Rejected(opener.binary(raw, received, epoch), ticket)
+/// Understands, keeps once and writes down. One task: handing an event to another one costs as
+/// much as keeping it once.
+struct Middle {
+    opener: Opener,
+    sequence: sequence::Stage,
+    pen: Pen,
+}
+
+impl Middle {
+    async fn run(
+        mut self,
+        mut input: Receiver<Heard>,
+        output: Sender<Outgoing>,
+        mut settled: Receiver<Vec<EventId>>,
+    ) {
+        let (mut heard, mut kept) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
+        let clock = self.sequence.clock();
+        let mut open = true;
+        while open {
+            let due = self.sequence.poll_timeout();
+            tokio::select! {
+                biased;
+                Some(ids) = settled.recv() => self.sequence.settled(&ids),
+                count = input.recv_many(&mut heard, BATCH) => {
+                    open = count > 0;
+                    self.understand(heard.drain(..), &mut kept);
                 }
-                Heard::Ended { epoch, leg, reason } => Understood::Ended { epoch, leg, reason },
-            };
-            if output.send(understood).await.is_err() {
+                () = clock.sleep_until(due) => self.sequence.handle_timeout(&mut kept),
+            }
+            if !open {
+                self.sequence.finish(&mut kept);
+            }
+            self.sequence.look();
+            if self.write_down(&mut kept, &output).await.is_err() {
                 return;
             }
         }
     }
-}
 
-/// 4 WRITE DOWN: events become Avro records, or go to quarantine with their raw bytes.
-async fn write(mut pen: Pen, mut input: Receiver<Kept>, output: Sender<Outgoing>) {
-    let mut batch = Vec::with_capacity(BATCH);
-    while input.recv_many(&mut batch, BATCH).await > 0 {
-        for kept in batch.drain(..) {
-            let outgoing = match kept {
-                Kept::Event(event, ticket) => pen.record(event, ticket),
-                Kept::Rejected(rejected, ticket) => pen.reject(rejected, ticket),
+    /// 2 UNDERSTAND and 3 KEEP ONCE, in the order of arrival; messages that follow each other are
+    /// opened together.
+    fn understand(&mut self, heard: impl Iterator<Item = Heard>, kept: &mut Vec<Kept>) {
+        let (mut frames, mut tickets) = (Vec::new(), Vec::new());
+        for heard in heard {
+            let other = match heard {
+                Heard::Frame(frame, ticket) => {
+                    frames.push(frame);
+                    tickets.push(ticket);
+                    continue;
+                }
+                Heard::Opened { epoch, leg, joining } => Understood::Opened { epoch, leg, joining },
+                Heard::Ended { epoch, leg, reason } => Understood::Ended { epoch, leg, reason },
+                Heard::Binary { raw, received, epoch, ticket } => {
+                    Understood::Rejected(self.opener.binary(raw, received, epoch), ticket)
+                }
             };
-            for record in outgoing {
-                if output.send(record).await.is_err() {
-                    return;
+            self.open(&mut frames, &mut tickets, kept);
+            self.sequence.take(other, kept);
+        }
+        self.open(&mut frames, &mut tickets, kept);
+    }
+
+    fn open(&mut self, frames: &mut Vec<Frame>, tickets: &mut Vec<InFlight>, kept: &mut Vec<Kept>) {
+        for (opened, ticket) in self.opener.open_all(frames).into_iter().zip(tickets.drain(..)) {
+            let understood = match opened {
+                Ok(event) => Understood::Event(event, ticket),
+                Err(rejected) => Understood::Rejected(rejected, ticket),
+            };
+            self.sequence.take(understood, kept);
+        }
+    }
+
+    /// 4 WRITE DOWN: events become Avro records, or go to quarantine with their raw bytes.
+    async fn write_down(
+        &mut self,
+        kept: &mut Vec<Kept>,
+        output: &Sender<Outgoing>,
+    ) -> Result<(), SendError<()>> {
+        let mut records = Vec::with_capacity(HAND);
+        let mut rest = kept.drain(..).peekable();
+        while rest.peek().is_some() {
+            for kept in rest.by_ref().take(HAND) {
+                match kept {
+                    Kept::Event(event, ticket) => self.pen.record(event, ticket, &mut records),
+                    Kept::Rejected(rejected, ticket) => {
+                        records.extend(self.pen.reject(rejected, ticket));
+                    }
+                }
+            }
+            while !records.is_empty() {
+                let count = records.len().min(HAND).min(output.max_capacity());
+                for (room, record) in output.reserve_many(count).await?.zip(records.drain(..count))
+                {
+                    room.send(record);
                 }
             }
         }
+        Ok(())
     }
 }
 
@@ -98,35 +162,40 @@ struct Pen {
     encoder: Encoder,
     router: Router,
     max_record_bytes: usize,
+    scratch: Vec<u8>,
 }
 
 impl Pen {
-    fn record(&mut self, event: Event, ticket: InFlight) -> Vec<Outgoing> {
+    fn record(&mut self, event: Event, ticket: InFlight, records: &mut Vec<Outgoing>) {
         let facts = match body::read(&event) {
             Ok(facts) => facts,
             Err(error) => {
                 let reason = RejectReason::BadBody;
-                return self
-                    .reject(quarantine::of_event(&event, reason, error.to_string()), ticket);
+                let rejected = quarantine::of_event(&event, reason, error.to_string());
+                records.extend(self.reject(rejected, ticket));
+                return;
             }
         };
-        let mut value = Vec::new();
-        self.encoder.encode(&event, &facts, body::topic_class, &mut value);
+        self.scratch.clear();
+        self.encoder.encode(&event, &facts, body::topic_class, &mut self.scratch);
+        let value = &self.scratch;
         if value.len() > self.max_record_bytes {
             let detail = format!("the record has {} bytes", value.len());
             let reason = RejectReason::TooLarge;
-            return self.reject(quarantine::of_event(&event, reason, detail), ticket);
+            records.extend(self.reject(quarantine::of_event(&event, reason, detail), ticket));
+            return;
         }
-        vec![Outgoing {
+        records.push(Outgoing {
             destination: Destination::Events,
             key: self.router.key(&event, &facts),
             headers: self.router.headers(&event, &facts),
-            value,
+            // what waits for its acknowledgement takes no more than it needs
+            value: value.clone(),
             id: event.id,
             received: event.frame.received,
             event_time: facts.event_time.or(facts.version),
             ticket: Some(ticket),
-        }]
+        });
     }
 
     fn reject(&self, rejected: Quarantined, ticket: InFlight) -> Vec<Outgoing> {

@@ -48,7 +48,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the crate of rules may depend on.
-const RULES_DEPEND_ON: &str = "blake3 memchr serde serde_json thiserror";
+const RULES_DEPEND_ON: &str = "blake3 memchr serde serde_json thiserror wide";
 /// What a rule must not contain.
 const RULES_AVOID: &[&str] = &["async fn", "async move", ".await", "::now()", "rand::"];
 /// Parts of std a rule must not name, in a brace group or alone.

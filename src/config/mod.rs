@@ -245,7 +245,7 @@ pub enum PrivacyPreset {
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
 pub struct FlowConfig {
-    /// Parcels between two stages.
+    /// Parcels between two tasks.
     pub queue_events: usize,
     /// An event's id is remembered this long.
     pub dedupe_window_secs: u64,
@@ -388,7 +388,7 @@ impl Default for Privacy {
 impl Default for FlowConfig {
     fn default() -> Self {
         Self {
-            queue_events: 4_096,
+            queue_events: 1_024,
             dedupe_window_secs: 900,
             dedupe_max_events: 4_000_000,
             sorted_bodies: false,

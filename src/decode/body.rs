@@ -2,13 +2,14 @@
 
 use std::borrow::Cow;
 
-use trunkline_protocol::domain::facts::{Facts, MediaLeg, Participant};
+use trunkline_protocol::domain::facts::{Facts, Participant};
 use trunkline_protocol::domain::{Disposition, Event};
 use trunkline_protocol::text::Text;
 
-use super::conversation::{Body, Leg, Party};
+use super::conversation::Body;
 use super::detail::{self, Named};
-use super::time::Time;
+use super::party::OWN;
+use super::word::{id, lower, text, time};
 
 /// Why a body cannot become facts. Names the field, never its value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -69,12 +70,9 @@ fn locate(text: &str) -> BodyError {
 fn facts<'a>(body: Body<'a>, named: Named<'a>) -> Facts<'a> {
     let event_time = time(body.event_time).or(time(body.metric_date)).or(time(body.timestamp));
     let snapshot = body.participants.is_some() || named.event_type == "conversation.snapshot";
-    let participants: Vec<Participant<'a>> = body
-        .participants
-        .unwrap_or_default()
-        .into_iter()
-        .map(|p| participant(p, named.list))
-        .collect();
+    let media = named.list.and_then(media_of);
+    let mut participants = body.participants.unwrap_or_default().0;
+    participants.iter_mut().for_each(|participant| own_leg(participant, media));
     let first_leg = participants.iter().flat_map(|p| &p.legs).next();
     let conversation_id = id(body.conversation_id)
         .or_else(|| named.conversation.map(Cow::Borrowed))
@@ -107,79 +105,13 @@ fn divisions<'a>(
     many.chain(id(single)).collect()
 }
 
-fn participant<'a>(party: Party<'a>, list: Option<&str>) -> Participant<'a> {
-    let lists: [(&'static str, Option<Vec<Leg<'a>>>); 11] = [
-        ("voice", party.calls),
-        ("callback", party.callbacks),
-        ("chat", party.chats),
-        ("cobrowse", party.cobrowsesessions),
-        ("email", party.emails),
-        ("message", party.messages),
-        ("internalmessage", party.internal_messages),
-        ("screenmonitoring", party.screen_monitorings),
-        ("screenshare", party.screenshares),
-        ("social", party.social_expressions),
-        ("video", party.videos),
-    ];
-    let mut legs = Vec::new();
-    for (media, list) in lists {
-        legs.extend(list.unwrap_or_default().into_iter().map(|one| leg(media, one)));
-    }
-    let (connected_time, end_time) = (time(party.connected_time), time(party.end_time));
-    // a media-specific snapshot says of the participant what a generic one says of its leg
-    if let Some(media) = list.and_then(media_of)
-        && party.state.is_some()
-    {
-        legs.push(MediaLeg {
-            leg_id: None,
-            media_type: Cow::Borrowed(media),
-            state: text(party.state),
-            direction: lower(party.direction),
-            disconnect_type: text(party.disconnect_type),
-            held: party.held,
-            provider: text(party.provider),
-            connected_time,
-            disconnected_time: end_time,
-            hold_start_time: None,
-        });
-    }
-    let wrapup_end = party.wrapup.as_ref().and_then(|wrapup| time(wrapup.end_time));
-    let (wrapup_code, wrapup_notes) = match party.wrapup {
-        Some(wrapup) => (text(wrapup.code), text(wrapup.notes)),
-        None => (None, None),
-    };
-    Participant {
-        participant_id: id(party.id),
-        purpose: text(party.purpose),
-        user_id: id(party.user_id).or_else(|| party.user.and_then(|user| id(user.id))),
-        queue_id: id(party.queue_id).or_else(|| party.queue.and_then(|queue| id(queue.id))),
-        ani: text(party.ani),
-        dnis: text(party.dnis),
-        connected_time: connected_time.or(time(party.start_time)),
-        end_time,
-        acw_start_time: time(party.start_acw_time),
-        acw_end_time: time(party.end_acw_time).or(wrapup_end),
-        wrapup_code,
-        wrapup_notes,
-        attributes: party
-            .attributes
-            .map(|map| map.0.into_iter().map(|(k, v)| (k.0, v.0)).collect()),
-        legs,
-    }
-}
-
-fn leg<'a>(media: &'static str, leg: Leg<'a>) -> MediaLeg<'a> {
-    MediaLeg {
-        leg_id: id(leg.id),
-        media_type: Cow::Borrowed(media),
-        state: text(leg.state),
-        direction: lower(leg.direction),
-        disconnect_type: text(leg.disconnect_type),
-        held: leg.held,
-        provider: text(leg.provider),
-        connected_time: time(leg.connected_time),
-        disconnected_time: time(leg.disconnected_time),
-        hold_start_time: time(leg.start_hold_time),
+/// A media-specific snapshot says of the participant what a generic one says of its leg.
+fn own_leg(participant: &mut Participant<'_>, media: Option<&'static str>) {
+    if participant.legs.last().is_some_and(|leg| leg.media_type == OWN) {
+        match (media, participant.legs.last_mut()) {
+            (Some(media), Some(leg)) => leg.media_type = Cow::Borrowed(media),
+            (Some(_) | None, _) => _ = participant.legs.pop(),
+        }
     }
 }
 
@@ -220,27 +152,6 @@ fn state<'a>(participants: &[Participant<'a>]) -> Option<Cow<'a, str>> {
         .or_else(|| states().find(|state| !matches!(&***state, "disconnected" | "terminated")))
         .or_else(|| states().next())
         .cloned()
-}
-
-fn time(time: Option<Time>) -> Option<i64> {
-    time.and_then(|time| time.0)
-}
-
-fn text(text: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text.map(|text| text.0)
-}
-
-/// An empty id is none.
-fn id(id: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text(id).filter(|id| !id.is_empty())
-}
-
-/// The vendor writes one vocabulary in capitals here and lowercase there.
-fn lower(word: Option<Text<'_>>) -> Option<Cow<'_, str>> {
-    text(word).map(|word| match word.bytes().any(|byte| byte.is_ascii_uppercase()) {
-        true => Cow::Owned(word.to_ascii_lowercase()),
-        false => word,
-    })
 }
 
 #[cfg(test)]

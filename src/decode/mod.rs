@@ -4,4 +4,6 @@ pub mod body;
 mod conversation;
 mod detail;
 pub mod open;
+mod party;
 mod time;
+mod word;

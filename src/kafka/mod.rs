@@ -5,6 +5,7 @@ pub mod producer;
 pub mod reader;
 pub mod settings;
 
+use bytes::Bytes;
 use trunkline_protocol::domain::Disposition;
 
 /// What is handed to a broker.
@@ -17,7 +18,7 @@ pub struct Handover<'a> {
     /// Value.
     pub value: &'a [u8],
     /// Headers.
-    pub headers: &'a [(&'static str, Vec<u8>)],
+    pub headers: &'a [(&'static str, Bytes)],
     /// Comes back with the fate.
     pub token: usize,
 }

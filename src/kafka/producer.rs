@@ -105,7 +105,7 @@ impl Producer {
     pub fn enqueue(&self, handover: Handover<'_>) -> Taken {
         let mut headers = OwnedHeaders::new_with_capacity(handover.headers.len());
         for (key, value) in handover.headers {
-            headers = headers.insert(Header { key, value: Some(value) });
+            headers = headers.insert(Header { key, value: Some(value.as_ref()) });
         }
         let record = BaseRecord::with_opaque_to(handover.topic, handover.token)
             .key(handover.key)

@@ -39,6 +39,8 @@ pub struct InFlight {
     flow: Arc<Shared>,
     class: TopicClass,
     origin: Origin,
+    /// No verdict yet.
+    open: bool,
 }
 
 /// All counters at one instant.
@@ -69,7 +71,7 @@ impl Flow {
         let _change = self.0.change();
         self.0.received[class.index()].fetch_add(1, Ordering::Relaxed);
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
-        InFlight { flow: Arc::clone(&self.0), class, origin }
+        InFlight { flow: Arc::clone(&self.0), class, origin, open: true }
     }
 
     /// Reads all counters while nothing changes.
@@ -100,39 +102,51 @@ impl InFlight {
         self.origin
     }
 
-    /// The event is a record that Kafka acknowledged.
-    pub fn published(self) {
-        let flow = Arc::clone(&self.flow);
-        let _change = flow.change();
-        flow.published[self.class.index()].fetch_add(1, Ordering::Relaxed);
-        self.close();
+    /// The events are records that Kafka acknowledged. All at once, since every change keeps a
+    /// look waiting.
+    pub fn published(tickets: &mut Vec<Self>) {
+        let Some(flow) = tickets.first().map(|ticket| Arc::clone(&ticket.flow)) else {
+            return;
+        };
+        let mut counts = [0; CLASSES];
+        for ticket in tickets.iter_mut() {
+            debug_assert!(Arc::ptr_eq(&flow, &ticket.flow), "one process, one book");
+            counts[ticket.class.index()] += 1;
+            ticket.open = false;
+        }
+        {
+            let _change = flow.change();
+            for (counter, count) in flow.published.iter().zip(counts) {
+                counter.fetch_add(count, Ordering::Relaxed);
+            }
+            flow.in_flight.fetch_sub(counts.iter().sum(), Ordering::Relaxed);
+        }
+        tickets.clear();
     }
 
     /// The event is a copy of one that was kept.
     pub fn deduplicated(self) {
-        let flow = Arc::clone(&self.flow);
-        let _change = flow.change();
-        flow.deduplicated.fetch_add(1, Ordering::Relaxed);
-        self.close();
+        self.close(|flow| &flow.deduplicated);
     }
 
     /// The event's raw bytes were acknowledged on the quarantine topic.
     pub fn quarantined(self, reason: RejectReason) {
-        let flow = Arc::clone(&self.flow);
-        let _change = flow.change();
-        flow.quarantined[reason as usize].fetch_add(1, Ordering::Relaxed);
-        self.close();
+        self.close(|flow| &flow.quarantined[reason as usize]);
     }
 
-    fn close(self) {
-        // Drop does the counting; the caller holds the gate for both.
-        drop(self);
+    fn close(mut self, counter: impl FnOnce(&Shared) -> &AtomicU64) {
+        let _change = self.flow.gate.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        counter(&self.flow).fetch_add(1, Ordering::Relaxed);
+        self.flow.in_flight.fetch_sub(1, Ordering::Relaxed);
+        self.open = false;
     }
 }
 
 impl Drop for InFlight {
     fn drop(&mut self) {
-        self.flow.in_flight.fetch_sub(1, Ordering::Relaxed);
+        if self.open {
+            self.flow.in_flight.fetch_sub(1, Ordering::Relaxed);
+        }
     }
 }
 
@@ -160,7 +174,7 @@ mod tests {
         let b = flow.receive(TopicClass::User, Origin::Live);
         let c = flow.receive(TopicClass::Other, Origin::Live);
         let _still = flow.receive(TopicClass::Queue, Origin::Live);
-        a.published();
+        InFlight::published(&mut vec![a]);
         b.deduplicated();
         c.quarantined(RejectReason::Malformed);
         let seen = flow.snapshot();

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use prometheus::core::Collector;
+use prometheus::local::LocalHistogram;
 use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts,
     Registry, TextEncoder,
@@ -370,12 +371,10 @@ impl PublishMetrics {
         made
     }
 
-    /// A record was acknowledged.
-    pub fn acked(&self, latency: Duration, lag: Option<Duration>) {
-        self.latency.observe(latency.as_secs_f64());
-        if let Some(lag) = lag {
-            self.lag.observe(lag.as_secs_f64());
-        }
+    /// Where acknowledgements are counted before a round of them is shown.
+    #[must_use]
+    pub fn acks(&self) -> Acks {
+        Acks { latency: self.latency.local(), lag: self.lag.local() }
     }
 
     /// A delivery failed.
@@ -396,5 +395,28 @@ impl PublishMetrics {
     /// Whether a topic is weaker than promised.
     pub fn durability_degraded(&self, degraded: bool) {
         self.degraded.set(f64::from(u8::from(degraded)));
+    }
+}
+
+/// Acknowledgements of one round.
+#[derive(Debug)]
+pub struct Acks {
+    latency: LocalHistogram,
+    lag: LocalHistogram,
+}
+
+impl Acks {
+    /// A record was acknowledged.
+    pub fn observe(&mut self, latency: Duration, lag: Option<Duration>) {
+        self.latency.observe(latency.as_secs_f64());
+        if let Some(lag) = lag {
+            self.lag.observe(lag.as_secs_f64());
+        }
+    }
+
+    /// Shows them.
+    pub fn flush(&mut self) {
+        self.latency.flush();
+        self.lag.flush();
     }
 }

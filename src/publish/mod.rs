@@ -4,6 +4,7 @@ pub mod quarantine;
 pub mod router;
 mod stage;
 
+use bytes::Bytes;
 use trunkline_protocol::domain::{Disposition, EventId, Mono, Now, RejectReason};
 
 use crate::observe::flow::InFlight;
@@ -29,7 +30,7 @@ pub struct Outgoing {
     /// Value.
     pub value: Vec<u8>,
     /// Headers.
-    pub headers: Vec<(&'static str, Vec<u8>)>,
+    pub headers: Vec<(&'static str, Bytes)>,
     /// Identity of the event.
     pub id: EventId,
     /// When its last byte was read.

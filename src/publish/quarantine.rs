@@ -1,5 +1,6 @@
 //! The dead-letter topic for what cannot go on: raw bytes and the reason.
 
+use bytes::Bytes;
 use trunkline_protocol::domain::{Event, Quarantined, RejectReason};
 
 use super::{Destination, Outgoing};
@@ -9,16 +10,16 @@ use crate::observe::flow::InFlight;
 /// than fit into `max_bytes` go in parts, numbered in the header `trunkline-part`.
 #[must_use]
 pub fn outgoing(quarantined: Quarantined, ticket: InFlight, max_bytes: usize) -> Vec<Outgoing> {
-    let id = quarantined.id.to_hex().as_str().as_bytes().to_vec();
+    let id = Bytes::copy_from_slice(quarantined.id.to_hex().as_str().as_bytes());
     let mut headers = vec![
         ("event_id", id.clone()),
-        ("trunkline-reason", quarantined.reason.as_str().as_bytes().to_vec()),
-        ("trunkline-detail", quarantined.detail.into_bytes()),
-        ("trunkline-received-at", quarantined.received.wall.0.to_string().into_bytes()),
-        ("trunkline-epoch", quarantined.epoch.to_string().into_bytes()),
+        ("trunkline-reason", Bytes::from_static(quarantined.reason.as_str().as_bytes())),
+        ("trunkline-detail", quarantined.detail.into()),
+        ("trunkline-received-at", quarantined.received.wall.0.to_string().into()),
+        ("trunkline-epoch", quarantined.epoch.to_string().into()),
     ];
     if let Some(topic) = &quarantined.topic {
-        headers.push(("trunkline-topic", topic.clone().into_bytes()));
+        headers.push(("trunkline-topic", topic.clone().into()));
     }
     // room for the headers and the client library's own overhead
     let room = max_bytes.saturating_sub(8 << 10).max(1 << 10);
@@ -28,12 +29,12 @@ pub fn outgoing(quarantined: Quarantined, ticket: InFlight, max_bytes: usize) ->
         let last = index + 1 == count;
         let mut headers = headers.clone();
         if count > 1 {
-            headers.push(("trunkline-part", format!("{}/{count}", index + 1).into_bytes()));
+            headers.push(("trunkline-part", format!("{}/{count}", index + 1).into()));
         }
         let end = ((index + 1) * room).min(quarantined.raw.len());
         Outgoing {
             destination: Destination::Quarantine(quarantined.reason),
-            key: id.clone(), // one key, so that the parts stay together and in order
+            key: id.to_vec(), // one key, so that the parts stay together and in order
             value: quarantined.raw.get(index * room..end).unwrap_or_default().to_vec(),
             headers,
             id: quarantined.id,

@@ -1,19 +1,20 @@
 //! Which key, which headers.
 
+use bytes::Bytes;
 use trunkline_protocol::domain::Event;
 use trunkline_protocol::domain::facts::Facts;
 
 /// Chooses key and headers of event records.
 #[derive(Clone, Debug)]
 pub struct Router {
-    source: String,
+    source: Bytes,
 }
 
 impl Router {
     /// Records of this organisation.
     #[must_use]
     pub fn new(org_id: &str) -> Self {
-        Self { source: format!("/genesys/{org_id}") }
+        Self { source: Bytes::from(format!("/genesys/{org_id}")) }
     }
 
     /// The conversation, so that its events stay in order; the topic where there is none.
@@ -25,16 +26,16 @@ impl Router {
 
     /// `CloudEvents` attributes in binary mode, and ours.
     #[must_use]
-    pub fn headers(&self, event: &Event, facts: &Facts<'_>) -> Vec<(&'static str, Vec<u8>)> {
-        let id = event.id.to_hex().as_str().as_bytes().to_vec();
+    pub fn headers(&self, event: &Event, facts: &Facts<'_>) -> Vec<(&'static str, Bytes)> {
+        let id = Bytes::copy_from_slice(event.id.to_hex().as_str().as_bytes());
         vec![
-            ("ce_specversion", b"1.0".to_vec()),
+            ("ce_specversion", Bytes::from_static(b"1.0")),
             ("ce_id", id.clone()),
-            ("ce_source", self.source.clone().into_bytes()),
-            ("ce_type", [b"genesys.", facts.event_type.as_bytes()].concat()),
-            ("content-type", b"application/avro".to_vec()),
+            ("ce_source", self.source.clone()),
+            ("ce_type", Bytes::from([b"genesys.", facts.event_type.as_bytes()].concat())),
+            ("content-type", Bytes::from_static(b"application/avro")),
             ("event_id", id),
-            ("trunkline-origin", event.origin.as_str().as_bytes().to_vec()),
+            ("trunkline-origin", Bytes::from_static(event.origin.as_str().as_bytes())),
         ]
     }
 }

@@ -3,8 +3,9 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
-use trunkline_protocol::domain::{EventId, Mono, RejectReason};
+use trunkline_protocol::domain::{EventId, Mono, Now, RejectReason};
 use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
 
 use super::{Destination, Outgoing, PublishError, Waiting};
@@ -12,7 +13,8 @@ use crate::clock::Clock;
 use crate::kafka::Handover;
 use crate::kafka::producer::{Producer, Report, Taken};
 use crate::kafka::settings::KafkaSettings;
-use crate::observe::metrics::PublishMetrics;
+use crate::observe::flow::InFlight;
+use crate::observe::metrics::{Acks, PublishMetrics};
 
 /// What the stage needs to know.
 #[derive(Clone, Debug)]
@@ -43,11 +45,16 @@ pub struct Stage {
     /// To be handed over (again), oldest first, not before the time.
     again: VecDeque<(Mono, usize)>,
     settled: Vec<EventId>,
+    /// Acknowledged in this round.
+    published: Vec<InFlight>,
+    acks: Acks,
 }
 
 /// A record that failed for a reason that may pass is sent again after this long.
 const AGAIN: Duration = Duration::from_millis(500);
 const LOOK: Duration = Duration::from_secs(1);
+/// How many records are taken from the input at once.
+const ARRIVE: usize = 64;
 
 impl Stage {
     /// Makes the first producer.
@@ -63,6 +70,7 @@ impl Stage {
         Ok(Self {
             settings,
             clock,
+            acks: metrics.acks(),
             metrics,
             producer,
             reports,
@@ -73,6 +81,7 @@ impl Stage {
             first_token: 0,
             again: VecDeque::new(),
             settled: Vec::new(),
+            published: Vec::new(),
         })
     }
 
@@ -88,30 +97,42 @@ impl Stage {
         let mut deadline = None;
         let mut look = self.clock.mono() + LOOK;
         let mut reports = Vec::with_capacity(1024);
+        let mut arrived = Vec::with_capacity(ARRIVE);
+        let mut next = VecDeque::with_capacity(ARRIVE);
         loop {
             if let Some(cause) = self.watch.poll() {
                 self.rebuild(cause)?;
             }
             self.hand_over_again();
+            while self.has_room()
+                && let Some(outgoing) = next.pop_front()
+            {
+                self.take(outgoing);
+            }
             self.flush_settled(&settled);
-            if deadline.is_some() && self.waiting_count == 0 {
+            if deadline.is_some() && self.waiting_count == 0 && next.is_empty() {
                 return Ok(());
             }
-            let open = deadline.is_none() && self.has_room();
+            let open = deadline.is_none() && next.is_empty() && self.has_room();
             let due = [Some(look), deadline, self.again.front().map(|(at, _)| *at)];
             let due = due.into_iter().flatten().min();
             tokio::select! {
                 biased;
                 count = self.reports.recv_many(&mut reports, 1024) => {
                     debug_assert!(count > 0, "the producer holds the sending end");
+                    let now = self.clock.now();
                     for report in reports.drain(..) {
-                        self.report(report);
+                        self.report(report, now);
+                    }
+                    InFlight::published(&mut self.published);
+                    self.acks.flush();
+                }
+                count = input.recv_many(&mut arrived, ARRIVE), if open => {
+                    next.extend(arrived.drain(..));
+                    if count == 0 {
+                        deadline = Some(self.clock.mono() + self.settings.flush_deadline);
                     }
                 }
-                outgoing = input.recv(), if open => match outgoing {
-                    Some(outgoing) => self.take(outgoing),
-                    None => deadline = Some(self.clock.mono() + self.settings.flush_deadline),
-                },
                 () = self.clock.sleep_until(due) => {
                     let now = self.clock.mono();
                     if look <= now {
@@ -168,11 +189,16 @@ impl Stage {
             Taken::Full => {
                 self.again.push_front((self.clock.mono() + Duration::from_millis(5), token))
             }
-            Taken::Never { fate, too_large } => self.report(Report { token, fate, too_large }),
+            Taken::Never { fate, too_large } => {
+                self.report(Report { token, fate, too_large }, self.clock.now())
+            }
         }
     }
 
     fn hand_over_again(&mut self) {
+        if self.again.is_empty() {
+            return;
+        }
         let now = self.clock.mono();
         for _ in 0..self.again.len() {
             match self.again.front() {
@@ -185,9 +211,8 @@ impl Stage {
         }
     }
 
-    fn report(&mut self, report: Report) {
+    fn report(&mut self, report: Report, now: Now) {
         self.watch.handle(report.fate);
-        let now = self.clock.now();
         let Some(slot) = self.slot(report.token) else {
             return;
         };
@@ -201,11 +226,11 @@ impl Stage {
                 let lag = outgoing
                     .event_time
                     .map(|at| Duration::from_millis(u64::try_from(now.wall.0 - at).unwrap_or(0)));
-                self.metrics.acked(now.mono.since(outgoing.received.mono), lag);
+                self.acks.observe(now.mono.since(outgoing.received.mono), lag);
                 self.settled.push(outgoing.id);
                 match (outgoing.ticket, outgoing.destination) {
                     (None, _) => {}
-                    (Some(ticket), Destination::Events) => ticket.published(),
+                    (Some(ticket), Destination::Events) => self.published.push(ticket),
                     (Some(ticket), Destination::Quarantine(reason)) => ticket.quarantined(reason),
                 }
                 while self.waiting.front().is_some_and(Option::is_none) {
@@ -235,7 +260,9 @@ impl Stage {
                     if report.too_large { RejectReason::TooLarge } else { RejectReason::Refused };
                 let outgoing = &mut waiting.outgoing;
                 outgoing.destination = Destination::Quarantine(reason);
-                outgoing.headers.push(("trunkline-reason", reason.as_str().as_bytes().to_vec()));
+                outgoing
+                    .headers
+                    .push(("trunkline-reason", Bytes::from_static(reason.as_str().as_bytes())));
                 self.hand_over(report.token);
             }
             Destination::Quarantine(_) => {

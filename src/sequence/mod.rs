@@ -1,8 +1,7 @@
 //! 3 KEEP ONCE: duplicates and splice.
 
-use tokio::sync::mpsc::{Receiver, Sender};
 use trunkline_protocol::dedupe::{Dedupe, Verdict, Window};
-use trunkline_protocol::domain::{EndReason, EpochId, Event, EventId, Leg, Quarantined};
+use trunkline_protocol::domain::{EndReason, EpochId, Event, EventId, Leg, Mono, Quarantined};
 use trunkline_protocol::splice::Splice;
 
 use crate::clock::Clock;
@@ -59,8 +58,6 @@ struct Parcel {
     kept: Kept,
 }
 
-/// How much is taken from the input at once.
-const BATCH: usize = 256;
 /// Events of one joining channel that may wait; beyond it the splice is taken for found.
 const HELD_CAP: usize = 10_000;
 
@@ -77,54 +74,43 @@ impl Stage {
         Self { clock, dedupe: Dedupe::new(window), splice, metrics }
     }
 
-    /// Runs until the input ends. `settled` tells which ids became durable.
-    pub async fn run(
-        mut self,
-        mut input: Receiver<Understood>,
-        output: Sender<Kept>,
-        mut settled: Receiver<Vec<EventId>>,
-    ) {
-        let mut batch = Vec::with_capacity(BATCH);
-        let mut ready = Vec::with_capacity(BATCH);
-        loop {
-            let due = self.splice.poll_timeout();
-            tokio::select! {
-                biased;
-                Some(ids) = settled.recv() => ids.into_iter().for_each(|id| self.dedupe.settled(id)),
-                count = input.recv_many(&mut batch, BATCH) => {
-                    if count == 0 {
-                        break;
-                    }
-                    for understood in batch.drain(..) {
-                        self.take(understood, &mut ready);
-                    }
-                }
-                () = self.clock.sleep_until(due) => {
-                    let released = self.splice.handle_timeout(self.clock.mono());
-                    released.into_iter().for_each(|parcel| self.keep(parcel, &mut ready));
-                }
-            }
-            self.metrics.held(self.splice.held());
-            self.metrics.window_events(self.dedupe.len());
-            for kept in ready.drain(..) {
-                if output.send(kept).await.is_err() {
-                    return;
-                }
-            }
-        }
-        // the sockets are gone: nothing is left to wait for
-        let far = trunkline_protocol::domain::Mono(u64::MAX);
-        for parcel in self.splice.handle_timeout(far) {
-            self.keep(parcel, &mut ready);
-        }
-        for kept in ready {
-            if output.send(kept).await.is_err() {
-                return;
-            }
-        }
+    /// The clock the splice runs by.
+    #[must_use]
+    pub fn clock(&self) -> Clock {
+        self.clock
     }
 
-    fn take(&mut self, understood: Understood, ready: &mut Vec<Kept>) {
+    /// When [`Self::handle_timeout`] has something to do.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.splice.poll_timeout()
+    }
+
+    /// These ids became durable.
+    pub fn settled(&mut self, ids: &[EventId]) {
+        ids.iter().for_each(|id| self.dedupe.settled(*id));
+    }
+
+    /// Lets go of what waited long enough for its splice.
+    pub fn handle_timeout(&mut self, ready: &mut Vec<Kept>) {
+        let released = self.splice.handle_timeout(self.clock.mono());
+        released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+    }
+
+    /// The sockets are gone: nothing is left to wait for.
+    pub fn finish(&mut self, ready: &mut Vec<Kept>) {
+        let released = self.splice.handle_timeout(Mono(u64::MAX));
+        released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+    }
+
+    /// Shows what is held and remembered.
+    pub fn look(&self) {
+        self.metrics.held(self.splice.held());
+        self.metrics.window_events(self.dedupe.len());
+    }
+
+    /// Takes one parcel; what is kept goes behind `ready`.
+    pub fn take(&mut self, understood: Understood, ready: &mut Vec<Kept>) {
         match understood {
             Understood::Opened { epoch, leg: _, joining } => {
                 if joining {

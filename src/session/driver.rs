@@ -73,10 +73,20 @@ struct Reader {
     end: Option<EndReason>,
 }
 
+/// How many messages that have arrived are read before commands and deadlines have their turn.
+const BURST: usize = 64;
+
 enum Wake {
     Command(SocketCommand),
     Due,
     Message(Option<Result<Message, WsError>>),
+}
+
+#[derive(PartialEq, Eq)]
+enum Arrived {
+    Read,
+    Nothing,
+    NoRoom,
 }
 
 impl Reader {
@@ -98,43 +108,59 @@ impl Reader {
                 }
             };
             let due = self.session.poll_timeout();
-            let wake = tokio::select! {
-                biased;
-                command = commands.recv(), if open => match command {
-                    Some(command) => Wake::Command(command),
-                    None => { open = false; Wake::Command(SocketCommand::Close(EndReason::Rotation)) }
-                },
-                () = self.parts.clock.sleep_until(due), if !self.waited => Wake::Due,
-                message = self.socket.next() => Wake::Message(message),
+            let passed = due.is_some_and(|due| due <= self.parts.clock.mono());
+            // a socket that always has something to read must not starve its own deadlines, and
+            // one that has something needs no timer
+            let wake = if passed && !self.waited {
+                Wake::Due
+            } else {
+                tokio::select! {
+                    biased;
+                    command = commands.recv(), if open => match command {
+                        Some(command) => Wake::Command(command),
+                        None => { open = false; Wake::Command(SocketCommand::Close(EndReason::Rotation)) }
+                    },
+                    message = self.socket.next() => Wake::Message(message),
+                    () = self.parts.clock.sleep_until(due), if !self.waited => Wake::Due,
+                }
             };
             match wake {
                 Wake::Command(SocketCommand::Close(reason)) => {
                     self.session.handle(Input::Close(reason), self.parts.clock.mono());
                 }
                 Wake::Due => self.session.handle_timeout(self.parts.clock.mono()),
-                Wake::Message(message) => self.heard(message, room),
+                Wake::Message(message) => {
+                    self.heard(message, room);
+                    let mut rest = BURST;
+                    while rest > 0 && self.next_arrived(&heard) == Arrived::Read {
+                        rest -= 1;
+                    }
+                }
             }
-            if self.waited {
-                self.look_once();
+            // after our own back-pressure a deadline counts only once everything that had arrived
+            // is read: a pong may be among it
+            while self.waited {
+                match self.next_arrived(&heard) {
+                    Arrived::Read => {}
+                    Arrived::Nothing => self.waited = false,
+                    Arrived::NoRoom => break,
+                }
             }
         }
     }
 
-    /// After our own back-pressure a deadline counts only once everything that had arrived is
-    /// read: a pong may be among it.
-    fn look_once(&mut self) {
-        while let Ok(room) = self.parts.heard.clone().try_reserve() {
-            match self.socket.next().now_or_never() {
-                Some(message) => self.heard(message, room),
-                None => {
-                    self.waited = false;
-                    return;
-                }
+    /// Reads one message if it has arrived and there is room for it.
+    fn next_arrived(&mut self, heard: &mpsc::Sender<Heard>) -> Arrived {
+        if self.session.is_ended() {
+            return Arrived::Nothing;
+        }
+        let Ok(room) = heard.try_reserve() else { return Arrived::NoRoom };
+        match self.socket.next().now_or_never() {
+            Some(message) => {
+                self.heard(message, room);
+                Arrived::Read
             }
-            if self.session.is_ended() {
-                self.waited = false;
-                return;
-            }
+            None => Arrived::Nothing,
         }
     }
 

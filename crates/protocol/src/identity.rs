@@ -4,6 +4,8 @@
 //! forced collision would be a lost event. Taken before any privacy policy, so that a change of
 //! policy duplicates nothing.
 
+mod lanes;
+
 use std::borrow::Cow;
 
 use crate::domain::{BodyDigest, EventId};
@@ -23,20 +25,63 @@ pub enum Canonical {
 /// Derives the identity of an event and the digest of its body.
 #[must_use]
 pub fn identify(form: Canonical, org: &str, topic: &str, body: &str) -> (EventId, BodyDigest) {
-    let canonical = canonical_body(form, body);
-    let id =
-        EventId(first_half(&hash_parts([org.as_bytes(), topic.as_bytes(), canonical.as_bytes()])));
-    (id, digest(&canonical))
+    identify_canonical(org, topic, &canonical_body(form, body))
+}
+
+/// The same for many (topic, canonical body) of one organisation, side by side.
+#[must_use]
+pub fn identify_all(org: &str, subjects: &[(&str, Cow<'_, str>)]) -> Vec<(EventId, BodyDigest)> {
+    if let [(topic, canonical)] = subjects {
+        return vec![identify_canonical(org, topic, canonical)];
+    }
+    let mut all = Vec::with_capacity(subjects.len());
+    let mut joined = Vec::new();
+    for group in subjects.chunks(lanes::LANES / 2) {
+        joined.clear();
+        let ends: Vec<usize> = group
+            .iter()
+            .map(|(topic, canonical)| {
+                join_parts([org.as_bytes(), topic.as_bytes(), canonical.as_bytes()], &mut joined);
+                joined.len()
+            })
+            .collect();
+        let mut messages = Vec::with_capacity(lanes::LANES);
+        let mut start = 0;
+        for ((_, canonical), end) in group.iter().zip(ends) {
+            messages.extend([&joined[start..end], canonical.as_bytes()]);
+            start = end;
+        }
+        let hashes = lanes::hash_all(&messages);
+        let half = |hash: [u8; 32]| first_half(&hash.into());
+        all.extend(
+            hashes
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&[id, body]| (EventId(half(id)), BodyDigest(half(body)))),
+        );
+    }
+    all
+}
+
+fn identify_canonical(org: &str, topic: &str, canonical: &str) -> (EventId, BodyDigest) {
+    let parts = [org.as_bytes(), topic.as_bytes(), canonical.as_bytes()];
+    (EventId(first_half(&hash_parts(parts))), digest(canonical))
 }
 
 /// One buffer and one call: the hash function works on whole chunks side by side.
 fn hash_parts(parts: [&[u8]; 3]) -> blake3::Hash {
     let mut bytes = Vec::with_capacity(parts.iter().map(|part| part.len() + 8).sum());
+    join_parts(parts, &mut bytes);
+    blake3::hash(&bytes)
+}
+
+/// Each part behind its length, so that parts cannot flow into each other.
+fn join_parts(parts: [&[u8]; 3], bytes: &mut Vec<u8>) {
     for part in parts {
         bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
         bytes.extend_from_slice(part);
     }
-    blake3::hash(&bytes)
 }
 
 /// Identity of bytes that are no envelope: the same message heard twice has the same one.
@@ -103,6 +148,20 @@ mod tests {
     fn parts_cannot_flow_into_each_other() {
         let id = |org, topic| identify(Canonical::AsReceived, org, topic, "{}").0;
         assert_ne!(id("ab", "c"), id("a", "bc"));
+    }
+
+    #[test]
+    fn many_have_the_identities_they_have_alone() {
+        let bodies: Vec<String> =
+            (0..20).map(|n| format!("{{\"a\":\"{}\"}}", "x".repeat(n * 300))).collect();
+        let subjects: Vec<_> = bodies.iter().map(|body| ("t", Cow::Borrowed(&**body))).collect();
+        for count in [0, 1, 2, 8, 9, 20] {
+            let alone: Vec<_> = bodies[..count]
+                .iter()
+                .map(|body| identify(Canonical::AsReceived, "o", "t", body))
+                .collect();
+            assert_eq!(identify_all("o", &subjects[..count]), alone);
+        }
     }
 
     #[test]

@@ -1,19 +1,15 @@
 //! Looks over JSON without parsing it: strings are skipped, nothing is checked.
 
+use wide::u8x16;
+
 /// What a byte outside strings means.
 const PLAIN: u8 = 0;
 const QUOTE: u8 = 1;
-const OPEN: u8 = 2;
-const CLOSE: u8 = 3;
-const SPACE: u8 = 4;
+const SPACE: u8 = 2;
 
 const KINDS: [u8; 256] = {
     let mut kinds = [PLAIN; 256];
     kinds[b'"' as usize] = QUOTE;
-    kinds[b'{' as usize] = OPEN;
-    kinds[b'[' as usize] = OPEN;
-    kinds[b'}' as usize] = CLOSE;
-    kinds[b']' as usize] = CLOSE;
     kinds[b' ' as usize] = SPACE;
     kinds[b'\n' as usize] = SPACE;
     kinds[b'\r' as usize] = SPACE;
@@ -21,23 +17,110 @@ const KINDS: [u8; 256] = {
     kinds
 };
 
-/// Length of the value that begins with the first byte, an opening bracket; `None` when it does
-/// not end.
-pub(crate) fn balanced(bytes: &[u8]) -> Option<usize> {
-    let (mut at, mut depth) = (0, 0_usize);
-    loop {
-        match KINDS[usize::from(*bytes.get(at)?)] {
-            QUOTE => at = end_of_string(bytes, at + 1),
-            OPEN => (at, depth) = (at + 1, depth + 1),
-            CLOSE => {
-                (at, depth) = (at + 1, depth.checked_sub(1)?);
-                if depth == 0 {
-                    return Some(at);
-                }
+/// A value of JSON within its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Extent {
+    /// Its length in bytes.
+    pub(crate) len: usize,
+    /// It holds no whitespace outside strings.
+    pub(crate) compact: bool,
+}
+
+/// Extent of the value that begins with the first byte, an opening bracket; `None` when it does
+/// not end. Looks at 64 bytes at a time: which of them are quotes, brackets, whitespace, and by
+/// the parity of the quotes before it whether each lies within a string.
+pub(crate) fn balanced(bytes: &[u8]) -> Option<Extent> {
+    let (mut depth, mut compact) = (0_u32, true);
+    let (mut inside_before, mut escaped) = (0_u64, false);
+    for (index, block) in bytes.chunks(64).enumerate() {
+        let marks = match block.first_chunk() {
+            Some(block) => Marks::of(block),
+            None => {
+                let mut padded = [b'0'; 64];
+                padded[..block.len()].copy_from_slice(block);
+                Marks::of(&padded)
             }
-            _ => at += 1,
+        };
+        let quotes = marks.quotes & !escapes(marks.slashes, &mut escaped);
+        let inside = parity(quotes) ^ inside_before;
+        inside_before = if inside >> 63 == 1 { u64::MAX } else { 0 };
+        let (open, close) = (marks.open & !inside, marks.close & !inside);
+        let spaces = marks.spaces & !inside;
+        if close.count_ones() < depth {
+            depth = depth + open.count_ones() - close.count_ones();
+            compact &= spaces == 0;
+            continue;
         }
+        let mut brackets = open | close;
+        while brackets != 0 {
+            let bit = brackets & brackets.wrapping_neg();
+            brackets ^= bit;
+            if open & bit != 0 {
+                depth += 1;
+                continue;
+            }
+            depth = depth.checked_sub(1)?;
+            if depth == 0 {
+                compact &= spaces & (bit - 1) == 0;
+                return Some(Extent {
+                    len: index * 64 + bit.trailing_zeros() as usize + 1,
+                    compact,
+                });
+            }
+        }
+        compact &= spaces == 0;
     }
+    None
+}
+
+/// Which of 64 bytes are what, first byte in the lowest bit.
+#[derive(Default)]
+struct Marks {
+    quotes: u64,
+    slashes: u64,
+    open: u64,
+    close: u64,
+    spaces: u64,
+}
+
+impl Marks {
+    fn of(block: &[u8; 64]) -> Self {
+        let mut marks = Self::default();
+        for (index, sixteen) in block.as_chunks::<16>().0.iter().enumerate() {
+            let bytes = u8x16::new(*sixteen);
+            let folded = bytes | u8x16::splat(0x20); // [ and {, ] and } differ in this bit alone
+            let mark = |found: u8x16| u64::from(found.to_bitmask() as u16) << (16 * index);
+            marks.quotes |= mark(bytes.simd_eq(u8x16::splat(b'"')));
+            marks.slashes |= mark(bytes.simd_eq(u8x16::splat(b'\\')));
+            marks.open |= mark(folded.simd_eq(u8x16::splat(b'{')));
+            marks.close |= mark(folded.simd_eq(u8x16::splat(b'}')));
+            // control characters outside strings are whitespace or no JSON
+            marks.spaces |= mark(bytes.min(u8x16::splat(b' ')).simd_eq(bytes));
+        }
+        marks
+    }
+}
+
+/// Which bytes a backslash before them escapes. `escaped`: the first one is.
+fn escapes(mut slashes: u64, escaped: &mut bool) -> u64 {
+    let mut all = u64::from(std::mem::take(escaped));
+    slashes &= !all;
+    while slashes != 0 {
+        let bit = slashes & slashes.wrapping_neg();
+        let next = bit << 1;
+        *escaped = next == 0;
+        all |= next;
+        slashes &= !(bit | next);
+    }
+    all
+}
+
+/// For each bit whether the number of bits up to and with it is odd.
+fn parity(mut bits: u64) -> u64 {
+    for shift in [1, 2, 4, 8, 16, 32] {
+        bits ^= bits << shift;
+    }
+    bits
 }
 
 /// Position of the next whitespace byte outside strings. `at` lies outside a string.
@@ -67,15 +150,52 @@ fn end_of_string(bytes: &[u8], mut at: usize) -> usize {
 mod tests {
     use super::*;
 
+    use proptest::prelude::*;
+
+    /// Byte by byte, as the grammar says.
+    fn plainly(bytes: &[u8]) -> Option<Extent> {
+        let (mut at, mut depth, mut compact) = (0, 0_usize, true);
+        loop {
+            match *bytes.get(at)? {
+                b'"' => {
+                    at += 1;
+                    while *bytes.get(at)? != b'"' {
+                        at += if bytes[at] == b'\\' { 2 } else { 1 };
+                    }
+                }
+                b'{' | b'[' => depth += 1,
+                b'}' | b']' => {
+                    depth = depth.checked_sub(1)?;
+                    if depth == 0 {
+                        return Some(Extent { len: at + 1, compact });
+                    }
+                }
+                byte => compact &= byte > b' ',
+            }
+            at += 1;
+        }
+    }
+
     #[test]
     fn a_value_ends_where_its_brackets_do() {
-        for (text, length) in [
-            ("{}x", Some(2)),
-            (r#"{"a":"}\\\"]","b":[{}]},"#, Some(23)),
+        for (text, extent) in [
+            ("{}x", Some((2, true))),
+            (r#"{"a":"}\\\"]","b":[{}]},"#, Some((23, true))),
+            (r#"{"a b":1} "#, Some((9, true))),
+            (r#"{"a": 1}"#, Some((8, false))),
             ("{\"a\":{", None),
             ("{\"a", None),
         ] {
-            assert_eq!(balanced(text.as_bytes()), length, "{text}");
+            let extent = extent.map(|(len, compact)| Extent { len, compact });
+            assert_eq!(balanced(text.as_bytes()), extent, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn blocks_and_bytes_agree(text in r#"\{([a {}\[\]é,:\n]|"([^"\\]|\\.){0,70}"){0,90}"?"#) {
+            let text = text.as_bytes();
+            prop_assert_eq!(balanced(text), plainly(text));
         }
     }
 }

@@ -52,7 +52,7 @@ fn good() -> Evidence {
             offset: i64::try_from(n).expect("small"),
             key: Some(router.key(&event, &facts)),
             value,
-            headers: headers.into_iter().map(|(k, v)| (k.to_owned(), v)).collect(),
+            headers: headers.into_iter().map(|(k, v)| (k.to_owned(), v.to_vec())).collect(),
             timestamp_ms: 0,
         });
     }
