@@ -2,14 +2,13 @@
 
 use std::borrow::Cow;
 
+use trunkline_protocol::cursor::{Cursor, Problem};
 use trunkline_protocol::domain::facts::{Facts, Participant};
 use trunkline_protocol::domain::{Disposition, Event};
-use trunkline_protocol::text::Text;
 
 use super::conversation::Body;
 use super::detail::{self, Named};
 use super::party::OWN;
-use super::word::{id, lower, text, time};
 
 /// Why a body cannot become facts. Names the field, never its value.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
@@ -42,67 +41,52 @@ pub fn topic_class(topic: &str) -> String {
 /// have.
 pub fn read(event: &Event) -> Result<Facts<'_>, BodyError> {
     let text = event.body();
-    let body: Body<'_> = if text.starts_with('{') {
-        serde_json::from_str(text).map_err(|_| locate(text))?
-    } else {
+    if !text.starts_with('{') {
         return Err(BodyError { field: ".".to_owned(), problem: "is not an object" });
+    }
+    let cursor = match &event.quotes {
+        Some(quotes) => Cursor::with_quotes(text, quotes),
+        None => Cursor::new(text),
     };
+    let body = Body::read(cursor).map_err(|fault| BodyError {
+        field: fault.path(),
+        problem: match fault.problem() {
+            Problem::Kind => "has a type it cannot have",
+            Problem::Syntax => "is not JSON",
+        },
+    })?;
     Ok(facts(body, detail::read(event.class, event.topic())))
 }
 
-/// Reads once more, this time keeping the path: only a body that failed pays for it.
-fn locate(text: &str) -> BodyError {
-    let mut json = serde_json::Deserializer::from_str(text);
-    match serde_path_to_error::deserialize::<_, Body<'_>>(&mut json) {
-        Ok(_) => BodyError { field: ".".to_owned(), problem: "is followed by something else" },
-        Err(error) => {
-            let problem = match error.inner().classify() {
-                serde_json::error::Category::Data => "has a type it cannot have",
-                serde_json::error::Category::Syntax
-                | serde_json::error::Category::Eof
-                | serde_json::error::Category::Io => "is not JSON",
-            };
-            BodyError { field: error.path().to_string(), problem }
-        }
-    }
-}
-
-fn facts<'a>(body: Body<'a>, named: Named<'a>) -> Facts<'a> {
-    let event_time = time(body.event_time).or(time(body.metric_date)).or(time(body.timestamp));
+fn facts<'a>(mut body: Body<'a>, named: Named<'a>) -> Facts<'a> {
+    let event_time = body.event_time.or(body.metric_date).or(body.timestamp);
     let snapshot = body.participants.is_some() || named.event_type == "conversation.snapshot";
     let media = named.list.and_then(media_of);
-    let mut participants = body.participants.unwrap_or_default().0;
+    let mut participants = body.participants.unwrap_or_default();
     participants.iter_mut().for_each(|participant| own_leg(participant, media));
     let first_leg = participants.iter().flat_map(|p| &p.legs).next();
-    let conversation_id = id(body.conversation_id)
+    let conversation_id = body
+        .conversation_id
         .or_else(|| named.conversation.map(Cow::Borrowed))
-        .or_else(|| body.conversation.and_then(|reference| id(reference.id)))
-        .or_else(|| if snapshot { id(body.id) } else { None });
+        .or(body.referred_id)
+        .or_else(|| body.id.filter(|_| snapshot));
+    body.divisions.extend(body.division_id);
     Facts {
         event_type: named.event_type,
         conversation_id,
-        queue_id: named.queue.map(Cow::Borrowed).or_else(|| id(body.queue_id)),
-        user_id: named.user.map(Cow::Borrowed).or_else(|| id(body.user_id)),
-        media_type: lower(body.media_type).or_else(|| first_leg.map(|leg| leg.media_type.clone())),
-        direction: lower(body.direction)
-            .or_else(|| first_leg.and_then(|leg| leg.direction.clone())),
-        ani: text(body.ani).or_else(|| participants.iter().find_map(|p| p.ani.clone())),
-        dnis: text(body.dnis).or_else(|| participants.iter().find_map(|p| p.dnis.clone())),
-        external_tag: text(body.external_tag),
-        division_ids: divisions(body.divisions, body.division_id),
+        queue_id: named.queue.map(Cow::Borrowed).or(body.queue_id),
+        user_id: named.user.map(Cow::Borrowed).or(body.user_id),
+        media_type: body.media_type.or_else(|| first_leg.map(|leg| leg.media_type.clone())),
+        direction: body.direction.or_else(|| first_leg.and_then(|leg| leg.direction.clone())),
+        ani: body.ani.or_else(|| participants.iter().find_map(|p| p.ani.clone())),
+        dnis: body.dnis.or_else(|| participants.iter().find_map(|p| p.dnis.clone())),
+        external_tag: body.external_tag,
+        division_ids: body.divisions,
         event_time,
         version: participants.iter().filter_map(newest).chain(event_time).max(),
         conversation_state: state(&participants),
         participants,
     }
-}
-
-fn divisions<'a>(
-    memberships: Option<Vec<super::conversation::Membership<'a>>>,
-    single: Option<Text<'a>>,
-) -> Vec<Cow<'a, str>> {
-    let many = memberships.unwrap_or_default().into_iter().filter_map(|m| id(m.division?.id));
-    many.chain(id(single)).collect()
 }
 
 /// A media-specific snapshot says of the participant what a generic one says of its leg.

@@ -88,6 +88,7 @@ impl Opener {
             class,
             topic: parts.topic,
             body: parts.body,
+            quotes: parts.quotes,
             correlation_id: parts.correlation_id,
             sequence: self.sequence,
             origin: Origin::Live,

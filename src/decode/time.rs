@@ -1,45 +1,4 @@
-//! Times of bodies: ISO-8601 text or epoch milliseconds, to milliseconds since 1970.
-
-use std::fmt;
-
-use serde::de::{Deserialize, Deserializer, Visitor};
-
-/// A time a body may hold in either form. A text that is no time counts as absent: one odd field
-/// must not cost the record, and the raw body is kept beside it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Time(pub(super) Option<i64>);
-
-impl<'de> Deserialize<'de> for Time {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_any(TimeVisitor)
-    }
-}
-
-struct TimeVisitor;
-
-impl Visitor<'_> for TimeVisitor {
-    type Value = Time;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an ISO-8601 time or epoch milliseconds")
-    }
-
-    fn visit_str<E>(self, text: &str) -> Result<Time, E> {
-        Ok(Time(parse(text)))
-    }
-
-    fn visit_i64<E>(self, ms: i64) -> Result<Time, E> {
-        Ok(Time(Some(ms)))
-    }
-
-    fn visit_u64<E>(self, ms: u64) -> Result<Time, E> {
-        Ok(Time(i64::try_from(ms).ok()))
-    }
-
-    fn visit_unit<E>(self) -> Result<Time, E> {
-        Ok(Time(None))
-    }
-}
+//! Times of bodies, as ISO-8601 text, to milliseconds since 1970.
 
 /// Reads an ISO-8601 time.
 pub(super) fn parse(text: &str) -> Option<i64> {

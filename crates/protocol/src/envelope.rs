@@ -10,7 +10,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 
 use crate::domain::{RejectReason, TopicClass};
-use crate::scan;
+use crate::scan::{self, Quotes};
 use crate::text::Text;
 
 /// What a message is, told without reading an event's body.
@@ -56,6 +56,8 @@ pub struct Envelope {
     pub correlation_id: Option<Range<usize>>,
     /// The body is known to hold no whitespace outside strings.
     pub compact: bool,
+    /// Where the strings of the body are, if that is known.
+    pub quotes: Option<Quotes>,
 }
 
 /// Why a text is not an envelope. Names positions and keys, never content.
@@ -99,7 +101,7 @@ pub fn sniff(text: &str) -> Sniff {
     if let Some(rest) = text.strip_prefix(FAST)
         && rest.starts_with("v2.")
         && !rest.starts_with("v2.system.")
-        && let Some((topic, _)) = rest.split_once('"')
+        && let Some(topic) = until_quote(rest)
     {
         return Sniff::Event(TopicClass::of(topic));
     }
@@ -167,7 +169,8 @@ pub fn read(text: &str) -> Result<Envelope, EnvelopeError> {
 /// body is only balanced here; whoever reads it parses it.
 fn usual(text: &str) -> Option<Envelope> {
     let rest = text.strip_prefix(FAST)?;
-    let (topic, rest) = rest.split_once('"').filter(|(topic, _)| !topic.contains('\\'))?;
+    let topic = until_quote(rest).filter(|topic| !topic.contains('\\'))?;
+    let rest = rest.get(topic.len() + 1..)?;
     let rest = match rest.strip_prefix(",\"version\":\"") {
         Some(version) => version.split_once('"')?.1,
         None => rest,
@@ -186,14 +189,18 @@ fn usual(text: &str) -> Option<Envelope> {
         }
     };
     let (topic, body) = (range_of(text, topic), range_of(text, body));
-    let compact = extent.compact;
-    (!topic.is_empty()).then_some(Envelope { topic, body, correlation_id, compact })
+    let (compact, quotes) = (extent.compact, Some(extent.quotes));
+    (!topic.is_empty()).then_some(Envelope { topic, body, correlation_id, compact, quotes })
+}
+
+fn until_quote(text: &str) -> Option<&str> {
+    text.get(..memchr::memchr(b'"', text.as_bytes())?)
 }
 
 /// The id in metadata that hold nothing else, `{"CorrelationId":"…"}}`.
 fn lone_correlation(tail: &str) -> Option<&str> {
     let id = tail.strip_prefix("{\"CorrelationId\":\"")?.strip_suffix("\"}}")?;
-    (!id.contains(['"', '\\'])).then_some(id)
+    memchr::memchr2(b'"', b'\\', id.as_bytes()).is_none().then_some(id)
 }
 
 fn any(text: &str) -> Result<Envelope, EnvelopeError> {
@@ -217,6 +224,7 @@ fn any(text: &str) -> Result<Envelope, EnvelopeError> {
         body: range_of(text, body.get()),
         correlation_id: outer.metadata.and_then(|raw| correlation(text, raw)),
         compact: false,
+        quotes: None,
     })
 }
 
@@ -258,7 +266,7 @@ mod tests {
 
     /// Without what only the quick way can know.
     fn plain(found: Envelope) -> Envelope {
-        Envelope { compact: false, ..found }
+        Envelope { compact: false, quotes: None, ..found }
     }
 
     #[test]

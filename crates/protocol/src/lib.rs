@@ -8,7 +8,7 @@
 //!
 //! | noun | machines and rules |
 //! |---|---|
-//! | a message | [`envelope`], [`identity`], [`dedupe`], [`splice`] |
+//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`] |
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
@@ -18,6 +18,7 @@ pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod channel;
+pub mod cursor;
 pub mod dedupe;
 pub mod domain;
 pub mod envelope;

@@ -18,21 +18,68 @@ const KINDS: [u8; 256] = {
 };
 
 /// A value of JSON within its text.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Extent {
     /// Its length in bytes.
     pub(crate) len: usize,
     /// It holds no whitespace outside strings.
     pub(crate) compact: bool,
+    /// Where its strings begin and end.
+    pub(crate) quotes: Quotes,
 }
 
-/// Extent of the value that begins with the first byte, an opening bracket; `None` when it does
-/// not end. Looks at 64 bytes at a time: which of them are quotes, brackets, whitespace, and by
-/// the parity of the quotes before it whether each lies within a string.
-pub(crate) fn balanced(bytes: &[u8]) -> Option<Extent> {
-    let (mut depth, mut compact) = (0_u32, true);
-    let (mut inside_before, mut escaped) = (0_u64, false);
-    for (index, block) in bytes.chunks(64).enumerate() {
+/// Where the strings of a value begin and end, found in the look that found its own end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Quotes {
+    /// A bit for every byte, 64 to a word: a quote that is not escaped, and a backslash.
+    words: Vec<[u64; 2]>,
+    /// A string holds a control character, which no string of JSON does.
+    pub(crate) broken: bool,
+}
+
+impl Quotes {
+    /// The quotes of any text, and whether a string is left open at its end.
+    pub(crate) fn of(text: &str) -> Self {
+        let mut look = Look::default();
+        text.as_bytes().chunks(64).for_each(|block| _ = look.block(block));
+        look.quotes
+    }
+
+    /// Position of the next quote at or after `at`, and whether no backslash lies between.
+    pub(crate) fn next(&self, at: usize) -> Option<(usize, bool)> {
+        let mut word = at / 64;
+        let from = u64::MAX << (at % 64);
+        let [quotes, slashes] = *self.words.get(word)?;
+        let (mut quotes, mut slashes, mut escaped) = (quotes & from, slashes & from, 0);
+        while quotes == 0 {
+            word += 1;
+            escaped |= slashes;
+            [quotes, slashes] = *self.words.get(word)?;
+        }
+        let before = (quotes & quotes.wrapping_neg()) - 1;
+        escaped |= slashes & before;
+        Some((word * 64 + quotes.trailing_zeros() as usize, escaped == 0))
+    }
+}
+
+/// What 64 bytes hold outside strings, first byte in the lowest bit.
+struct Outside {
+    open: u64,
+    close: u64,
+    spaces: u64,
+}
+
+/// Looks at 64 bytes at a time: which of them are quotes, brackets, whitespace, and by the parity
+/// of the quotes before it whether each lies within a string.
+#[derive(Default)]
+struct Look {
+    quotes: Quotes,
+    inside: u64,
+    escaped: bool,
+}
+
+impl Look {
+    fn block(&mut self, block: &[u8]) -> Outside {
         let marks = match block.first_chunk() {
             Some(block) => Marks::of(block),
             None => {
@@ -41,11 +88,27 @@ pub(crate) fn balanced(bytes: &[u8]) -> Option<Extent> {
                 Marks::of(&padded)
             }
         };
-        let quotes = marks.quotes & !escapes(marks.slashes, &mut escaped);
-        let inside = parity(quotes) ^ inside_before;
-        inside_before = if inside >> 63 == 1 { u64::MAX } else { 0 };
-        let (open, close) = (marks.open & !inside, marks.close & !inside);
-        let spaces = marks.spaces & !inside;
+        let quotes = marks.quotes & !escapes(marks.slashes, &mut self.escaped);
+        let inside = parity(quotes) ^ self.inside;
+        self.inside = if inside >> 63 == 1 { u64::MAX } else { 0 };
+        self.quotes.words.push([quotes, marks.slashes]);
+        self.quotes.broken |= marks.controls & inside != 0;
+        Outside {
+            open: marks.open & !inside,
+            close: marks.close & !inside,
+            spaces: (marks.controls | marks.spaces) & !inside,
+        }
+    }
+}
+
+/// Extent of the value that begins with the first byte, an opening bracket; `None` when it does
+/// not end.
+pub(crate) fn balanced(bytes: &[u8]) -> Option<Extent> {
+    let (mut depth, mut compact) = (0_u32, true);
+    let mut look = Look::default();
+    look.quotes.words.reserve(bytes.len() / 64 + 1);
+    for (index, block) in bytes.chunks(64).enumerate() {
+        let Outside { open, close, spaces } = look.block(block);
         if close.count_ones() < depth {
             depth = depth + open.count_ones() - close.count_ones();
             compact &= spaces == 0;
@@ -62,10 +125,8 @@ pub(crate) fn balanced(bytes: &[u8]) -> Option<Extent> {
             depth = depth.checked_sub(1)?;
             if depth == 0 {
                 compact &= spaces & (bit - 1) == 0;
-                return Some(Extent {
-                    len: index * 64 + bit.trailing_zeros() as usize + 1,
-                    compact,
-                });
+                let len = index * 64 + bit.trailing_zeros() as usize + 1;
+                return Some(Extent { len, compact, quotes: look.quotes });
             }
         }
         compact &= spaces == 0;
@@ -81,6 +142,7 @@ struct Marks {
     open: u64,
     close: u64,
     spaces: u64,
+    controls: u64,
 }
 
 impl Marks {
@@ -94,8 +156,9 @@ impl Marks {
             marks.slashes |= mark(bytes.simd_eq(u8x16::splat(b'\\')));
             marks.open |= mark(folded.simd_eq(u8x16::splat(b'{')));
             marks.close |= mark(folded.simd_eq(u8x16::splat(b'}')));
-            // control characters outside strings are whitespace or no JSON
-            marks.spaces |= mark(bytes.min(u8x16::splat(b' ')).simd_eq(bytes));
+            marks.spaces |= mark(bytes.simd_eq(u8x16::splat(b' ')));
+            // outside strings they are whitespace or no JSON
+            marks.controls |= mark(bytes.min(u8x16::splat(0x1f)).simd_eq(bytes));
         }
         marks
     }
@@ -152,8 +215,13 @@ mod tests {
 
     use proptest::prelude::*;
 
+    /// Length and compactness.
+    fn blocks(bytes: &[u8]) -> Option<(usize, bool)> {
+        balanced(bytes).map(|extent| (extent.len, extent.compact))
+    }
+
     /// Byte by byte, as the grammar says.
-    fn plainly(bytes: &[u8]) -> Option<Extent> {
+    fn plainly(bytes: &[u8]) -> Option<(usize, bool)> {
         let (mut at, mut depth, mut compact) = (0, 0_usize, true);
         loop {
             match *bytes.get(at)? {
@@ -167,7 +235,7 @@ mod tests {
                 b'}' | b']' => {
                     depth = depth.checked_sub(1)?;
                     if depth == 0 {
-                        return Some(Extent { len: at + 1, compact });
+                        return Some((at + 1, compact));
                     }
                 }
                 byte => compact &= byte > b' ',
@@ -186,8 +254,7 @@ mod tests {
             ("{\"a\":{", None),
             ("{\"a", None),
         ] {
-            let extent = extent.map(|(len, compact)| Extent { len, compact });
-            assert_eq!(balanced(text.as_bytes()), extent, "{text}");
+            assert_eq!(blocks(text.as_bytes()), extent, "{text}");
         }
     }
 
@@ -195,7 +262,7 @@ mod tests {
         #[test]
         fn blocks_and_bytes_agree(text in r#"\{([a {}\[\]é,:\n]|"([^"\\]|\\.){0,70}"){0,90}"?"#) {
             let text = text.as_bytes();
-            prop_assert_eq!(balanced(text), plainly(text));
+            prop_assert_eq!(blocks(text), plainly(text));
         }
     }
 }

@@ -5,6 +5,7 @@ use std::ops::Range;
 use serde::Serialize;
 
 use super::{BodyDigest, EventId, Frame};
+use crate::cursor::Quotes;
 
 /// Where a record comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -107,6 +108,8 @@ pub struct Event {
     pub topic: Range<usize>,
     /// Range of the raw `eventBody`.
     pub body: Range<usize>,
+    /// Where the strings of the body are, if that is known already.
+    pub quotes: Option<Quotes>,
     /// Range of `metadata.CorrelationId`, without quotes, where there is one.
     pub correlation_id: Option<Range<usize>>,
     /// Number within this process, from 1, in the order of arrival.
