@@ -36,7 +36,7 @@ pub fn identify_all(org: &str, subjects: &[(&str, Cow<'_, str>)]) -> Vec<(EventI
     }
     let mut all = Vec::with_capacity(subjects.len());
     let mut joined = Vec::new();
-    for group in subjects.chunks(lanes::LANES / 2) {
+    for group in subjects.chunks(TOGETHER) {
         joined.clear();
         let ends: Vec<usize> = group
             .iter()
@@ -45,7 +45,7 @@ pub fn identify_all(org: &str, subjects: &[(&str, Cow<'_, str>)]) -> Vec<(EventI
                 joined.len()
             })
             .collect();
-        let mut messages = Vec::with_capacity(lanes::LANES);
+        let mut messages = Vec::with_capacity(2 * TOGETHER);
         let mut start = 0;
         for ((_, canonical), end) in group.iter().zip(ends) {
             messages.extend([&joined[start..end], canonical.as_bytes()]);
@@ -63,6 +63,9 @@ pub fn identify_all(org: &str, subjects: &[(&str, Cow<'_, str>)]) -> Vec<(EventI
     }
     all
 }
+
+/// How many events are hashed together: their bytes stay within the second cache.
+const TOGETHER: usize = 64;
 
 fn identify_canonical(org: &str, topic: &str, canonical: &str) -> (EventId, BodyDigest) {
     let parts = [org.as_bytes(), topic.as_bytes(), canonical.as_bytes()];

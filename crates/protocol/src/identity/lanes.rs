@@ -5,14 +5,15 @@
 //! interface offers for it is used; the one call it does not offer is marked as unstable there,
 //! hence the exact version in the manifest. A property test compares with the library's own hash.
 
-use blake3::hazmat::{HasherExt as _, Mode, merge_subtrees_non_root, merge_subtrees_root};
+use std::collections::BTreeMap;
+
 use blake3::platform::Platform;
-use blake3::{CHUNK_LEN, Hasher, IncrementCounter};
+use blake3::{BLOCK_LEN, CHUNK_LEN, IncrementCounter};
 
-/// How many messages are worth hashing together.
-pub(super) const LANES: usize = 16;
+/// How many messages the hash function works on side by side.
+const LANES: usize = 16;
 
-/// The hash function's initial state, and its marks for the first and last block of a chunk.
+/// The hash function's initial state, and its marks of blocks (specified, section 2 of its paper).
 const IV: [u32; 8] = [
     0x6A09_E667,
     0xBB67_AE85,
@@ -25,16 +26,25 @@ const IV: [u32; 8] = [
 ];
 const CHUNK_START: u8 = 1;
 const CHUNK_END: u8 = 2;
+const PARENT: u8 = 4;
+const ROOT: u8 = 8;
 
 type Value = [u8; 32];
 
 /// The hash of each message.
 pub(super) fn hash_all(messages: &[&[u8]]) -> Vec<Value> {
     let platform = Platform::detect();
-    let mut chunks: Vec<Vec<Value>> = messages
+    let mut nodes: Vec<Vec<Value>> = messages
         .iter()
-        .map(|message| Vec::with_capacity(message.len().div_ceil(CHUNK_LEN)))
+        .map(|message| Vec::with_capacity(message.len().div_ceil(CHUNK_LEN).max(1)))
         .collect();
+    leaves(platform, messages, &mut nodes);
+    merge(platform, &mut nodes);
+    nodes.iter().map(|nodes| nodes[0]).collect()
+}
+
+/// The value of every chunk: whole ones side by side, the last one of a message alone.
+fn leaves(platform: Platform, messages: &[&[u8]], nodes: &mut [Vec<Value>]) {
     let longest = messages.iter().map(|message| whole_chunks(message)).max().unwrap_or(0);
     let mut out = [0; 32 * LANES];
     for index in 0..longest {
@@ -55,12 +65,11 @@ pub(super) fn hash_all(messages: &[&[u8]]) -> Vec<Value> {
                 &mut out,
             );
             for (&at, value) in group.iter().zip(out.as_chunks::<32>().0) {
-                chunks[at].push(*value);
+                nodes[at].push(*value);
             }
         }
     }
-    let finish = |(message, values): (&&[u8], &mut Vec<Value>)| finish(message, values);
-    messages.iter().zip(chunks.iter_mut()).map(finish).collect()
+    last_chunks(platform, messages, nodes);
 }
 
 /// Chunks before the last one, which may be shorter.
@@ -68,29 +77,108 @@ fn whole_chunks(message: &[u8]) -> usize {
     message.len().saturating_sub(1) / CHUNK_LEN
 }
 
-fn finish(message: &[u8], values: &mut Vec<Value>) -> Value {
-    if values.is_empty() {
-        return *blake3::hash(message).as_bytes();
+/// The last chunk of each message: blocks before the last one side by side with those of other
+/// messages that have as many at the same place; the last block, which may be shorter, alone.
+fn last_chunks(platform: Platform, messages: &[&[u8]], nodes: &mut [Vec<Value>]) {
+    let mut alike: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
+    for (at, message) in messages.iter().enumerate() {
+        let index = whole_chunks(message);
+        let blocks = (message.len() - index * CHUNK_LEN).saturating_sub(1) / BLOCK_LEN;
+        alike.entry((index, blocks)).or_default().push(at);
     }
-    let offset = values.len() * CHUNK_LEN;
-    let last = message.get(offset..).unwrap_or_default();
-    let mut hasher = Hasher::new();
-    values.push(hasher.set_input_offset(offset as u64).update(last).finalize_non_root());
-    let (left, right) = values.split_at(left_chunks(values.len()));
-    *merge_subtrees_root(&subtree(left), &subtree(right), Mode::Hash).as_bytes()
+    let mut out = [0; 32 * LANES];
+    for ((index, blocks), members) in alike {
+        for group in members.chunks(LANES) {
+            let chunks: Vec<&[u8]> =
+                group.iter().map(|&at| &messages[at][index * CHUNK_LEN..]).collect();
+            before_last(platform, blocks, &chunks, index as u64, &mut out);
+            let states = out.as_chunks::<32>().0;
+            for ((&at, chunk), state) in group.iter().zip(chunks).zip(states) {
+                let state = if blocks == 0 { IV } else { words(state) };
+                let last = chunk.get(blocks * BLOCK_LEN..).unwrap_or_default();
+                let start = if blocks == 0 { CHUNK_START } else { 0 };
+                let root = if index == 0 { ROOT } else { 0 };
+                let flags = start | CHUNK_END | root;
+                nodes[at].push(last_block(platform, state, last, index as u64, flags));
+            }
+        }
+    }
 }
 
-fn subtree(values: &[Value]) -> Value {
-    if let [one] = values {
-        return *one;
+/// Works through the first `blocks` blocks of each chunk.
+fn before_last(platform: Platform, blocks: usize, chunks: &[&[u8]], index: u64, out: &mut [u8]) {
+    macro_rules! of_blocks {
+        ($($count:literal)*) => {
+            match blocks {
+                $($count => {
+                    let inputs: Vec<&[u8; $count * BLOCK_LEN]> =
+                        chunks.iter().filter_map(|chunk| chunk.first_chunk()).collect();
+                    let no = IncrementCounter::No;
+                    platform.hash_many(&inputs, &IV, index, no, 0, CHUNK_START, 0, out);
+                })*
+                _ => {}
+            }
+        };
     }
-    let (left, right) = values.split_at(left_chunks(values.len()));
-    merge_subtrees_non_root(&subtree(left), &subtree(right), Mode::Hash)
+    of_blocks!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15);
 }
 
-/// The left side of a tree is the largest power of two below its size.
-fn left_chunks(count: usize) -> usize {
-    count.next_power_of_two() / 2
+fn last_block(
+    platform: Platform,
+    mut state: [u32; 8],
+    bytes: &[u8],
+    index: u64,
+    flags: u8,
+) -> Value {
+    let mut block = [0; BLOCK_LEN];
+    block[..bytes.len()].copy_from_slice(bytes);
+    platform.compress_in_place(&mut state, &block, bytes.len() as u8, index, flags);
+    let mut value = [0; 32];
+    for (bytes, word) in value.as_chunks_mut::<4>().0.iter_mut().zip(state) {
+        *bytes = word.to_le_bytes();
+    }
+    value
+}
+
+fn words(value: &Value) -> [u32; 8] {
+    let mut words = [0; 8];
+    for (word, bytes) in words.iter_mut().zip(value.as_chunks::<4>().0) {
+        *word = u32::from_le_bytes(*bytes);
+    }
+    words
+}
+
+/// Merges neighbours level by level, an odd one is carried up, until each message has its root.
+fn merge(platform: Platform, nodes: &mut [Vec<Value>]) {
+    let mut out = [0; 32 * LANES];
+    while nodes.iter().any(|nodes| nodes.len() > 1) {
+        let (mut pairs, mut last_pairs, mut odds) = (Vec::new(), Vec::new(), Vec::new());
+        for (at, nodes) in nodes.iter_mut().enumerate().filter(|(_, nodes)| nodes.len() > 1) {
+            let (twos, odd) = nodes.as_chunks::<2>();
+            let pairs = if nodes.len() == 2 { &mut last_pairs } else { &mut pairs };
+            pairs.extend(twos.iter().map(|&[left, right]| (at, joined(left, right))));
+            odds.extend(odd.iter().map(|&odd| (at, odd)));
+            nodes.clear();
+        }
+        for (flags, pairs) in [(PARENT, pairs), (PARENT | ROOT, last_pairs)] {
+            for group in pairs.chunks(LANES) {
+                let blocks: Vec<&[u8; BLOCK_LEN]> = group.iter().map(|(_, block)| block).collect();
+                let no = IncrementCounter::No;
+                platform.hash_many(&blocks, &IV, 0, no, flags, 0, 0, &mut out);
+                for ((at, _), value) in group.iter().zip(out.as_chunks::<32>().0) {
+                    nodes[*at].push(*value);
+                }
+            }
+        }
+        odds.into_iter().for_each(|(at, odd)| nodes[at].push(odd));
+    }
+}
+
+fn joined(left: Value, right: Value) -> [u8; BLOCK_LEN] {
+    let mut block = [0; BLOCK_LEN];
+    block[..32].copy_from_slice(&left);
+    block[32..].copy_from_slice(&right);
+    block
 }
 
 #[cfg(test)]
