@@ -90,7 +90,6 @@ impl App {
             kafka,
             events_topic: config.kafka.events_topic.clone(),
             quarantine_topic: config.kafka.quarantine_topic.clone(),
-            flush_deadline: Duration::from_secs(config.kafka.flush_timeout_secs),
         };
         let publish = publish::Stage::new(stage_settings, clock, metrics.publish.clone())
             .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
@@ -120,6 +119,8 @@ impl App {
         let form =
             if config.flow.sorted_bodies { Canonical::Sorted } else { Canonical::AsReceived };
         let stages = Stages {
+            clock,
+            flush_deadline: Duration::from_secs(config.kafka.flush_timeout_secs),
             opener: Opener::new(org_id.clone(), form),
             sequence: sequence::Stage::new(
                 clock,

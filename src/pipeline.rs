@@ -1,22 +1,29 @@
-//! The journey on one screen: stages, and the bounded channels between tasks.
+//! The journey on one screen: sockets feed one bounded channel; behind it one task understands,
+//! keeps once, writes down, hands over and learns what became of it.
 //!
-//! Stages do not know each other; this file alone knows their order. Dropping the sender that
-//! [`join`] returns ends the first stage, whose end ends the next: data drains itself in order.
+//! Stages do not know each other; this file alone knows their order. One task: handing an event to
+//! another one costs as much as keeping it once. Dropping the sender that [`join`] returns ends
+//! the input; the task ends when everything is acknowledged.
 
-use tokio::sync::mpsc::error::SendError;
+use std::collections::VecDeque;
+use std::time::Duration;
+
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use trunkline_protocol::domain::{Event, EventId, Frame, Quarantined, RejectReason};
+use trunkline_protocol::domain::{Event, Frame, Mono, Quarantined, RejectReason};
 
+use crate::clock::Clock;
 use crate::decode::{body, open::Opener};
 use crate::encode::Encoder;
 use crate::observe::flow::InFlight;
-use crate::publish::{self, Destination, Outgoing, quarantine, router::Router};
+use crate::publish::{self, Destination, Parcel, PublishError, Record, quarantine, router::Router};
 use crate::sequence::{self, Kept, Understood};
 use crate::session::Heard;
 use crate::supervisor::Supervisor;
 
 /// The stages, ready to run.
 pub struct Stages {
+    /// Time.
+    pub clock: Clock,
     /// Understands envelopes.
     pub opener: Opener,
     /// Keeps every event once.
@@ -29,77 +36,81 @@ pub struct Stages {
     pub max_record_bytes: usize,
     /// Hands records over and waits for their acknowledgement.
     pub publish: publish::Stage,
+    /// How long acknowledgements may take after the input ended.
+    pub flush_deadline: Duration,
 }
 
-/// How many parcels the middle takes from its input at once.
+/// How many parcels are taken from the input at once.
 const BATCH: usize = 64;
-/// How many records are handed on at once.
-const HAND: usize = 64;
 
-/// Starts every stage and returns the mouth of the pipeline. `capacity` bounds the parcels between
-/// two tasks.
+/// Starts the pipeline and returns its mouth. `capacity` bounds what waits before it.
 pub fn join(stages: Stages, capacity: usize, supervisor: &mut Supervisor) -> Sender<Heard> {
     let (heard_in, heard) = mpsc::channel(capacity);
-    let (outgoing_in, outgoing) = mpsc::channel(capacity);
-    let (settled_in, settled) = mpsc::channel::<Vec<EventId>>(capacity);
-    let middle = Middle {
-        opener: stages.opener,
-        sequence: stages.sequence,
-        pen: Pen {
-            encoder: stages.encoder,
-            router: stages.router,
-            max_record_bytes: stages.max_record_bytes,
-            scratch: Vec::new(),
-        },
-    };
-    supervisor.spawn_infallible("middle", middle.run(heard, outgoing_in, settled));
-    supervisor.spawn("publish", stages.publish.run(outgoing, settled_in));
+    supervisor.spawn("pipeline", Pipeline { stages, kept: VecDeque::new() }.run(heard));
     heard_in
 }
 
-/// Understands, keeps once and writes down. One task: handing an event to another one costs as
-/// much as keeping it once.
-struct Middle {
-    opener: Opener,
-    sequence: sequence::Stage,
-    pen: Pen,
+struct Pipeline {
+    stages: Stages,
+    /// Kept, and waits for room among what is in flight.
+    kept: VecDeque<Kept>,
 }
 
-impl Middle {
-    async fn run(
-        mut self,
-        mut input: Receiver<Heard>,
-        output: Sender<Outgoing>,
-        mut settled: Receiver<Vec<EventId>>,
-    ) {
-        let (mut heard, mut kept) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        let clock = self.sequence.clock();
-        let mut open = true;
-        while open {
-            let due = self.sequence.poll_timeout();
-            tokio::select! {
+enum Wake {
+    Attended,
+    Heard(usize),
+    Due,
+}
+
+impl Pipeline {
+    async fn run(mut self, mut input: Receiver<Heard>) -> Result<(), PublishError> {
+        let mut heard = Vec::with_capacity(BATCH);
+        let mut deadline = None;
+        loop {
+            self.hand_over()?;
+            let Stages { clock, publish, sequence, .. } = &mut self.stages;
+            sequence.settled(publish.settled());
+            sequence.look();
+            if deadline.is_some() && publish.unacked() == 0 && self.kept.is_empty() {
+                return Ok(());
+            }
+            let open = deadline.is_none() && self.kept.is_empty() && publish.has_room();
+            let due: Option<Mono> = sequence.poll_timeout().into_iter().chain(deadline).min();
+            let wake = tokio::select! {
                 biased;
-                Some(ids) = settled.recv() => self.sequence.settled(&ids),
-                count = input.recv_many(&mut heard, BATCH) => {
-                    open = count > 0;
-                    self.understand(heard.drain(..), &mut kept);
+                attended = publish.attend() => { attended?; Wake::Attended }
+                count = input.recv_many(&mut heard, BATCH), if open => Wake::Heard(count),
+                () = clock.sleep_until(due) => Wake::Due,
+            };
+            match wake {
+                Wake::Attended => {}
+                Wake::Heard(0) => {
+                    deadline = Some(self.stages.clock.mono() + self.stages.flush_deadline);
+                    self.stages.sequence.finish(&mut self.kept);
                 }
-                () = clock.sleep_until(due) => self.sequence.handle_timeout(&mut kept),
+                Wake::Heard(_) => self.understand(heard.drain(..)),
+                Wake::Due => {
+                    self.stages.sequence.handle_timeout(&mut self.kept);
+                    self.give_up_at(deadline)?;
+                }
             }
-            if !open {
-                self.sequence.finish(&mut kept);
-            }
-            self.sequence.look();
-            if self.write_down(&mut kept, &output).await.is_err() {
-                return;
-            }
+        }
+    }
+
+    fn give_up_at(&self, deadline: Option<Mono>) -> Result<(), PublishError> {
+        match deadline {
+            Some(at) if at <= self.stages.clock.mono() => Err(PublishError::Unacked {
+                unacked: self.stages.publish.unacked() + self.kept.len(),
+                seconds: self.stages.flush_deadline.as_secs(),
+            }),
+            Some(_) | None => Ok(()),
         }
     }
 
     /// 2 UNDERSTAND and 3 KEEP ONCE, in the order of arrival; messages that follow each other are
     /// opened together.
-    fn understand(&mut self, heard: impl Iterator<Item = Heard>, kept: &mut Vec<Kept>) {
-        let (mut frames, mut tickets) = (Vec::new(), Vec::new());
+    fn understand(&mut self, heard: impl Iterator<Item = Heard>) {
+        let (mut frames, mut tickets) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
         for heard in heard {
             let other = match heard {
                 Heard::Frame(frame, ticket) => {
@@ -110,95 +121,73 @@ impl Middle {
                 Heard::Opened { epoch, leg, joining } => Understood::Opened { epoch, leg, joining },
                 Heard::Ended { epoch, leg, reason } => Understood::Ended { epoch, leg, reason },
                 Heard::Binary { raw, received, epoch, ticket } => {
-                    Understood::Rejected(self.opener.binary(raw, received, epoch), ticket)
+                    Understood::Rejected(self.stages.opener.binary(raw, received, epoch), ticket)
                 }
             };
-            self.open(&mut frames, &mut tickets, kept);
-            self.sequence.take(other, kept);
+            self.open(&mut frames, &mut tickets);
+            self.stages.sequence.take(other, &mut self.kept);
         }
-        self.open(&mut frames, &mut tickets, kept);
+        self.open(&mut frames, &mut tickets);
     }
 
-    fn open(&mut self, frames: &mut Vec<Frame>, tickets: &mut Vec<InFlight>, kept: &mut Vec<Kept>) {
-        for (opened, ticket) in self.opener.open_all(frames).into_iter().zip(tickets.drain(..)) {
+    fn open(&mut self, frames: &mut Vec<Frame>, tickets: &mut Vec<InFlight>) {
+        let opened = self.stages.opener.open_all(frames);
+        for (opened, ticket) in opened.into_iter().zip(tickets.drain(..)) {
             let understood = match opened {
                 Ok(event) => Understood::Event(event, ticket),
                 Err(rejected) => Understood::Rejected(rejected, ticket),
             };
-            self.sequence.take(understood, kept);
+            self.stages.sequence.take(understood, &mut self.kept);
         }
     }
 
-    /// 4 WRITE DOWN: events become Avro records, or go to quarantine with their raw bytes.
-    async fn write_down(
-        &mut self,
-        kept: &mut Vec<Kept>,
-        output: &Sender<Outgoing>,
-    ) -> Result<(), SendError<()>> {
-        let mut records = Vec::with_capacity(HAND);
-        let mut rest = kept.drain(..).peekable();
-        while rest.peek().is_some() {
-            for kept in rest.by_ref().take(HAND) {
-                match kept {
-                    Kept::Event(event, ticket) => self.pen.record(event, ticket, &mut records),
-                    Kept::Rejected(rejected, ticket) => {
-                        records.extend(self.pen.reject(rejected, ticket));
-                    }
-                }
-            }
-            while !records.is_empty() {
-                let count = records.len().min(HAND).min(output.max_capacity());
-                for (room, record) in output.reserve_many(count).await?.zip(records.drain(..count))
-                {
-                    room.send(record);
-                }
+    /// 4 WRITE DOWN and 5 HAND OVER, as far as there is room.
+    fn hand_over(&mut self) -> Result<(), PublishError> {
+        self.stages.publish.advance()?;
+        while self.stages.publish.has_room()
+            && let Some(kept) = self.kept.pop_front()
+        {
+            match kept {
+                Kept::Event(event, ticket) => self.record(&event, ticket),
+                Kept::Rejected(rejected, ticket) => self.reject(&rejected, ticket),
             }
         }
         Ok(())
     }
-}
 
-struct Pen {
-    encoder: Encoder,
-    router: Router,
-    max_record_bytes: usize,
-    scratch: Vec<u8>,
-}
-
-impl Pen {
-    fn record(&mut self, event: Event, ticket: InFlight, records: &mut Vec<Outgoing>) {
-        let facts = match body::read(&event) {
+    fn record(&mut self, event: &Event, ticket: InFlight) {
+        let Stages { encoder, router, publish, max_record_bytes, .. } = &mut self.stages;
+        let facts = match body::read(event) {
             Ok(facts) => facts,
             Err(error) => {
                 let reason = RejectReason::BadBody;
-                let rejected = quarantine::of_event(&event, reason, error.to_string());
-                records.extend(self.reject(rejected, ticket));
+                self.reject(&quarantine::of_event(event, reason, error.to_string()), ticket);
                 return;
             }
         };
-        self.scratch.clear();
-        self.encoder.encode(&event, &facts, body::topic_class, &mut self.scratch);
-        let value = &self.scratch;
-        if value.len() > self.max_record_bytes {
+        let value = encoder.encode(event, &facts, body::topic_class);
+        if value.len() > *max_record_bytes {
             let detail = format!("the record has {} bytes", value.len());
             let reason = RejectReason::TooLarge;
-            records.extend(self.reject(quarantine::of_event(&event, reason, detail), ticket));
+            self.reject(&quarantine::of_event(event, reason, detail), ticket);
             return;
         }
-        records.push(Outgoing {
+        let record = Record {
             destination: Destination::Events,
-            key: self.router.key(&event, &facts),
-            headers: self.router.headers(&event, &facts),
-            // what waits for its acknowledgement takes no more than it needs
-            value: value.clone(),
             id: event.id,
             received: event.frame.received,
             event_time: facts.event_time.or(facts.version),
             ticket: Some(ticket),
-        });
+        };
+        let key = router.key(event, &facts);
+        let headers = router.headers(event, &facts);
+        publish.take(record, Parcel { key, value, headers: &headers });
     }
 
-    fn reject(&self, rejected: Quarantined, ticket: InFlight) -> Vec<Outgoing> {
-        quarantine::outgoing(rejected, ticket, self.max_record_bytes)
+    fn reject(&mut self, rejected: &Quarantined, ticket: InFlight) {
+        let max_bytes = self.stages.max_record_bytes;
+        quarantine::parts(rejected, ticket, max_bytes, |record, parcel| {
+            self.stages.publish.take(record, parcel);
+        });
     }
 }

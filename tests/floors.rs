@@ -15,7 +15,7 @@ const FLOORS: &[(&str, &str)] = &[
         "app",
         "admin clock config control decode encode error genesys kafka observe pipeline publish sequence session supervisor",
     ),
-    ("pipeline", "decode encode observe publish sequence session supervisor"),
+    ("pipeline", "clock decode encode observe publish sequence session supervisor"),
     ("error", "supervisor"),
     ("supervisor", ""),
     // control orders sockets, so it stands on session

@@ -2,7 +2,7 @@
 
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{ConfigArgs, configuration, runtime};
+use super::{ConfigArgs, configuration, service_runtime};
 use crate::app::{App, Options};
 use crate::config::{Config, LogFormat, Mode};
 use crate::error::{ExitCode, ProcessError};
@@ -13,7 +13,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
     let settings =
         LogSettings { json: config.log.format == LogFormat::Json, level: config.log.level.clone() };
     logging::start(&settings).map_err(|problem| ProcessError::text(ExitCode::Config, problem))?;
-    let runtime = runtime()?;
+    let runtime = service_runtime()?;
     let result = runtime.block_on(serve(&config));
     // whatever still blocks a thread must not keep the process alive
     runtime.shutdown_timeout(std::time::Duration::from_millis(200));

@@ -27,6 +27,8 @@ pub struct Encoder {
     writer_hex: String,
     keep_payload: bool,
     topic_class: (String, String),
+    /// The record at hand.
+    scratch: Vec<u8>,
 }
 
 impl Encoder {
@@ -36,22 +38,23 @@ impl Encoder {
         let [a, b, c, d] = schema_id.to_be_bytes();
         let writer_hex = provenance.writer_id.to_string();
         let topic_class = Default::default();
-        Self { frame: [0, a, b, c, d], provenance, writer_hex, keep_payload, topic_class }
+        let scratch = Vec::new();
+        Self { frame: [0, a, b, c, d], provenance, writer_hex, keep_payload, topic_class, scratch }
     }
 
-    /// Writes one record behind what `out` holds. `topic_class` tells the class of a topic and is
-    /// asked only when the topic changes.
+    /// Writes one record. `topic_class` tells the class of a topic and is asked only when the topic
+    /// changes.
     pub fn encode(
         &mut self,
         event: &Event,
         facts: &Facts<'_>,
         topic_class: impl FnOnce(&str) -> String,
-        out: &mut Vec<u8>,
-    ) {
+    ) -> &[u8] {
         if self.topic_class.0 != event.topic() {
             self.topic_class = (event.topic().to_owned(), topic_class(event.topic()));
         }
-        out.extend_from_slice(&self.frame);
+        self.scratch.clear();
+        self.scratch.extend_from_slice(&self.frame);
         let row = Row {
             event,
             facts,
@@ -60,7 +63,8 @@ impl Encoder {
             topic_class: &self.topic_class.1,
             keep_payload: self.keep_payload,
         };
-        row.write(out);
+        row.write(&mut self.scratch);
+        &self.scratch
     }
 }
 

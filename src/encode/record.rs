@@ -21,7 +21,6 @@ pub(super) struct Row<'a> {
 impl Row<'_> {
     pub(super) fn write(&self, out: &mut Vec<u8>) {
         let (event, facts) = (self.event, self.facts);
-        out.reserve(event.frame.text.len() * 2 + 512);
         let mut w = Writer(out);
         w.string(event.id.to_hex().as_str());
         w.string(event.digest.to_hex().as_str());

@@ -48,8 +48,7 @@ fn full() -> Facts<'static> {
 fn read_back(facts: &Facts<'_>, keep_payload: bool) -> (u32, Vec<(String, Value)>) {
     let provenance = Provenance { org_id: "org-1".into(), writer_id: WriterId([9; 16]) };
     let mut encoder = Encoder::new(258, provenance, keep_payload);
-    let mut out = Vec::new();
-    encoder.encode(&event(), facts, |_| "v2.users.{id}.conversations".to_owned(), &mut out);
+    let out = encoder.encode(&event(), facts, |_| "v2.users.{id}.conversations".to_owned());
     let schema = Schema::parse_str(schemas::CONVERSATION_EVENT).expect("a schema");
     assert_eq!(out[0], 0);
     let id = u32::from_be_bytes(out[1..5].try_into().expect("four bytes"));

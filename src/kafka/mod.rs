@@ -5,11 +5,18 @@ pub mod producer;
 pub mod reader;
 pub mod settings;
 
-use bytes::Bytes;
 use trunkline_protocol::domain::Disposition;
 
+/// The headers of a record.
+pub trait Headers {
+    /// How many there are.
+    fn count(&self) -> usize;
+    /// Shows each one, in order.
+    fn each(&self, show: &mut dyn FnMut(&str, &[u8]));
+}
+
 /// What is handed to a broker.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Handover<'a> {
     /// Topic.
     pub topic: &'a str,
@@ -18,7 +25,7 @@ pub struct Handover<'a> {
     /// Value.
     pub value: &'a [u8],
     /// Headers.
-    pub headers: &'a [(&'static str, Bytes)],
+    pub headers: &'a dyn Headers,
     /// Comes back with the fate.
     pub token: usize,
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode as Code};
-use rdkafka::message::{Header, OwnedHeaders};
+use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{
     BaseRecord, DeliveryResult, Producer as _, ProducerContext, PurgeConfig, ThreadedProducer,
 };
@@ -15,14 +15,27 @@ use super::settings::KafkaSettings;
 use super::{Handover, KafkaError};
 
 /// What became of the record with this token.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Report {
     /// As given at the hand-over.
     pub token: usize,
     /// Its fate.
     pub fate: Fate,
+    /// What failed, with the record given back.
+    pub failure: Option<Box<Failure>>,
+}
+
+/// A record given back.
+#[derive(Debug)]
+pub struct Failure {
     /// It was refused for its size.
     pub too_large: bool,
+    /// Key.
+    pub key: Vec<u8>,
+    /// Value.
+    pub value: Vec<u8>,
+    /// Headers.
+    pub headers: Vec<(String, Vec<u8>)>,
 }
 
 /// Whether a record was taken.
@@ -60,13 +73,19 @@ impl ProducerContext for Reporter {
     type DeliveryOpaque = usize;
 
     fn delivery(&self, result: &DeliveryResult<'_>, token: usize) {
-        let (fate, too_large) = match result {
-            Ok(_) => (Fate::Delivered, false),
-            Err((error, _)) => {
-                (fate_of(error), error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge))
+        let report = match result {
+            Ok(_) => Report { token, fate: Fate::Delivered, failure: None },
+            Err((error, message)) => {
+                let failure = Failure {
+                    too_large: error.rdkafka_error_code() == Some(Code::MessageSizeTooLarge),
+                    key: message.key().unwrap_or_default().to_vec(),
+                    value: message.payload().unwrap_or_default().to_vec(),
+                    headers: headers_of(message),
+                };
+                Report { token, fate: fate_of(error), failure: Some(Box::new(failure)) }
             }
         };
-        self.reports.send(Report { token, fate, too_large }).ok(); // a stage that is gone needs none
+        self.reports.send(report).ok(); // a stage that is gone needs none
     }
 }
 
@@ -103,14 +122,14 @@ impl Producer {
 
     /// Hands a record over; never waits.
     pub fn enqueue(&self, handover: Handover<'_>) -> Taken {
-        let mut headers = OwnedHeaders::new_with_capacity(handover.headers.len());
-        for (key, value) in handover.headers {
-            headers = headers.insert(Header { key, value: Some(value.as_ref()) });
-        }
+        let mut headers = Some(OwnedHeaders::new_with_capacity(handover.headers.count()));
+        handover.headers.each(&mut |key, value| {
+            headers = headers.take().map(|h| h.insert(Header { key, value: Some(value) }));
+        });
         let record = BaseRecord::with_opaque_to(handover.topic, handover.token)
             .key(handover.key)
             .payload(handover.value)
-            .headers(headers);
+            .headers(headers.unwrap_or_default());
         match self.inner.send(record) {
             Ok(()) => Taken::Yes,
             Err((error, _)) if error.rdkafka_error_code() == Some(Code::QueueFull) => Taken::Full,

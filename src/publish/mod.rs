@@ -4,10 +4,11 @@ pub mod quarantine;
 pub mod router;
 mod stage;
 
-use bytes::Bytes;
 use trunkline_protocol::domain::{Disposition, EventId, Mono, Now, RejectReason};
 
+use crate::kafka::Headers;
 use crate::observe::flow::InFlight;
+use router::FreeHeaders;
 
 pub use stage::{Stage, StageSettings};
 
@@ -22,15 +23,9 @@ pub enum Destination {
 
 /// A record on its way.
 #[derive(Debug)]
-pub struct Outgoing {
+pub struct Record {
     /// Which topic.
     pub destination: Destination,
-    /// Key.
-    pub key: Vec<u8>,
-    /// Value.
-    pub value: Vec<u8>,
-    /// Headers.
-    pub headers: Vec<(&'static str, Bytes)>,
     /// Identity of the event.
     pub id: EventId,
     /// When its last byte was read.
@@ -41,10 +36,43 @@ pub struct Outgoing {
     pub ticket: Option<InFlight>,
 }
 
+/// What the broker gets of it. Between hand-over and acknowledgement the client library holds the
+/// only copy; it comes back with a failure.
+#[derive(Clone, Copy)]
+pub struct Parcel<'a> {
+    /// Key.
+    pub key: &'a [u8],
+    /// Value.
+    pub value: &'a [u8],
+    /// Headers.
+    pub headers: &'a dyn Headers,
+}
+
+/// A parcel that has to be handed over again.
+#[derive(Debug)]
+struct Returned {
+    key: Vec<u8>,
+    value: Vec<u8>,
+    headers: FreeHeaders,
+}
+
+impl Returned {
+    fn of(parcel: Parcel<'_>) -> Self {
+        let headers = FreeHeaders::of(parcel.headers);
+        Self { key: parcel.key.to_vec(), value: parcel.value.to_vec(), headers }
+    }
+
+    fn parcel(&self) -> Parcel<'_> {
+        Parcel { key: &self.key, value: &self.value, headers: &self.headers }
+    }
+}
+
 /// A record that waits for its acknowledgement.
 #[derive(Debug)]
 struct Waiting {
-    outgoing: Outgoing,
+    record: Record,
+    /// Of the value.
+    bytes: usize,
     sent: Mono,
 }
 
@@ -59,6 +87,12 @@ pub enum PublishError {
         /// The grace period.
         seconds: u64,
     },
+    /// A dead producer did not give back what it held.
+    #[error("a dead producer kept {kept} records back")]
+    KeptBack {
+        /// How many.
+        kept: usize,
+    },
     /// No producer can be made.
     #[error("no producer can be made")]
     Producer(#[source] crate::kafka::KafkaError),
@@ -70,6 +104,7 @@ impl PublishError {
     pub fn disposition(&self) -> Disposition {
         match self {
             Self::Unacked { .. } => Disposition::Escalate, // the process is ending without them
+            Self::KeptBack { .. } => Disposition::Escalate, // only a new process can ask again
             Self::Producer(error) => error.disposition(),
         }
     }

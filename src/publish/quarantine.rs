@@ -3,47 +3,52 @@
 use bytes::Bytes;
 use trunkline_protocol::domain::{Event, Quarantined, RejectReason};
 
-use super::{Destination, Outgoing};
+use super::router::FreeHeaders;
+use super::{Destination, Parcel, Record};
 use crate::observe::flow::InFlight;
 
 /// A quarantined message as records: the bytes as they came, everything else in headers. More bytes
-/// than fit into `max_bytes` go in parts, numbered in the header `trunkline-part`.
-#[must_use]
-pub fn outgoing(quarantined: Quarantined, ticket: InFlight, max_bytes: usize) -> Vec<Outgoing> {
-    let id = Bytes::copy_from_slice(quarantined.id.to_hex().as_str().as_bytes());
-    let mut headers = vec![
-        ("event_id", id.clone()),
-        ("trunkline-reason", Bytes::from_static(quarantined.reason.as_str().as_bytes())),
-        ("trunkline-detail", quarantined.detail.into()),
-        ("trunkline-received-at", quarantined.received.wall.0.to_string().into()),
-        ("trunkline-epoch", quarantined.epoch.to_string().into()),
-    ];
+/// than fit into `max_bytes` go in parts, numbered in the header `trunkline-part`; `take` gets them
+/// in order.
+pub fn parts(
+    quarantined: &Quarantined,
+    ticket: InFlight,
+    max_bytes: usize,
+    mut take: impl FnMut(Record, Parcel<'_>),
+) {
+    let id = quarantined.id.to_hex();
+    let id = id.as_str().as_bytes();
+    let text = |text: &str| Bytes::copy_from_slice(text.as_bytes());
+    let mut headers = FreeHeaders::default();
+    headers.add("event_id", Bytes::copy_from_slice(id));
+    headers.add("trunkline-reason", text(quarantined.reason.as_str()));
+    headers.add("trunkline-detail", text(&quarantined.detail));
+    headers.add("trunkline-received-at", text(&quarantined.received.wall.0.to_string()));
+    headers.add("trunkline-epoch", text(&quarantined.epoch.to_string()));
     if let Some(topic) = &quarantined.topic {
-        headers.push(("trunkline-topic", topic.clone().into()));
+        headers.add("trunkline-topic", text(topic));
     }
     // room for the headers and the client library's own overhead
     let room = max_bytes.saturating_sub(8 << 10).max(1 << 10);
     let count = quarantined.raw.len().div_ceil(room).max(1);
     let mut ticket = Some(ticket);
-    let part = |index: usize| {
-        let last = index + 1 == count;
+    for index in 0..count {
         let mut headers = headers.clone();
         if count > 1 {
-            headers.push(("trunkline-part", format!("{}/{count}", index + 1).into()));
+            headers.add("trunkline-part", text(&format!("{}/{count}", index + 1)));
         }
         let end = ((index + 1) * room).min(quarantined.raw.len());
-        Outgoing {
+        let record = Record {
             destination: Destination::Quarantine(quarantined.reason),
-            key: id.to_vec(), // one key, so that the parts stay together and in order
-            value: quarantined.raw.get(index * room..end).unwrap_or_default().to_vec(),
-            headers,
             id: quarantined.id,
             received: quarantined.received,
             event_time: None,
-            ticket: if last { ticket.take() } else { None },
-        }
-    };
-    (0..count).map(part).collect()
+            ticket: if index + 1 == count { ticket.take() } else { None },
+        };
+        // one key, so that the parts stay together and in order
+        let value = quarantined.raw.get(index * room..end).unwrap_or_default();
+        take(record, Parcel { key: id, value, headers: &headers });
+    }
 }
 
 /// An event whose body cannot be used: the whole message as it came.

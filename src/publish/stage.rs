@@ -1,17 +1,24 @@
 //! In flight until acknowledged: nothing is dropped, a dead producer is replaced.
+//!
+//! ```text
+//! Sending ── a delivery fails ──► Settling ── nothing outstanding ──► rests, then Sending
+//!    └──── producer past help ──► Settling(rebuild) ── the same ──► new producer, Sending
+//! ```
+//! What failed comes back from the client library and is handed over again in its old order,
+//! before anything newer.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
-use bytes::Bytes;
-use tokio::sync::mpsc::{Receiver, Sender, UnboundedReceiver};
+use tokio::sync::mpsc::UnboundedReceiver;
 use trunkline_protocol::domain::{EventId, Mono, Now, RejectReason};
 use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
 
-use super::{Destination, Outgoing, PublishError, Waiting};
+use super::router::FreeHeaders;
+use super::{Destination, Parcel, PublishError, Record, Returned, Waiting};
 use crate::clock::Clock;
 use crate::kafka::Handover;
-use crate::kafka::producer::{Producer, Report, Taken};
+use crate::kafka::producer::{Failure, Producer, Report, Taken};
 use crate::kafka::settings::KafkaSettings;
 use crate::observe::flow::InFlight;
 use crate::observe::metrics::{Acks, PublishMetrics};
@@ -25,8 +32,6 @@ pub struct StageSettings {
     pub events_topic: String,
     /// Topic of what could not become a record.
     pub quarantine_topic: String,
-    /// How long acknowledgements may take after the input ended.
-    pub flush_deadline: Duration,
 }
 
 /// Hands records over and waits for their acknowledgement.
@@ -37,24 +42,43 @@ pub struct Stage {
     producer: Producer,
     reports: UnboundedReceiver<Report>,
     watch: ProducerWatch,
+    state: State,
     /// Records without an acknowledgement, in the order of their tokens.
     waiting: VecDeque<Option<Waiting>>,
     waiting_bytes: usize,
     waiting_count: usize,
     first_token: usize,
-    /// To be handed over (again), oldest first, not before the time.
-    again: VecDeque<(Mono, usize)>,
+    /// Of those, what the client library holds.
+    outstanding: usize,
+    /// The rest: to be handed over, oldest first.
+    pending: BTreeMap<usize, Returned>,
+    /// Room for what is reported at once.
+    arrived: Vec<Report>,
+    look_at: Mono,
     settled: Vec<EventId>,
     /// Acknowledged in this round.
     published: Vec<InFlight>,
     acks: Acks,
 }
 
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    /// Hands over, from `after` on.
+    Sending { after: Mono },
+    /// Waits until the client library has told the fate of all it holds.
+    Settling { rebuild: Option<RebuildCause>, until: Mono },
+}
+
 /// A record that failed for a reason that may pass is sent again after this long.
 const AGAIN: Duration = Duration::from_millis(500);
+/// A full queue is tried again after this long.
+const FULL: Duration = Duration::from_millis(5);
+/// What the quarantine topic refuses is tried again after this long, until an operator widens it.
+const REFUSED: Duration = Duration::from_secs(30);
+/// A purged producer reports on everything at once; one that does not by then never will.
+const PURGE_PATIENCE: Duration = Duration::from_secs(30);
 const LOOK: Duration = Duration::from_secs(1);
-/// How many records are taken from the input at once.
-const ARRIVE: usize = 64;
+const REPORTS: usize = 1024;
 
 impl Stage {
     /// Makes the first producer.
@@ -66,6 +90,7 @@ impl Stage {
         clock: Clock,
         metrics: PublishMetrics,
     ) -> Result<Self, PublishError> {
+        let look_at = clock.mono() + LOOK;
         let (producer, reports) = Producer::new(&settings.kafka).map_err(PublishError::Producer)?;
         Ok(Self {
             settings,
@@ -75,209 +100,248 @@ impl Stage {
             producer,
             reports,
             watch: ProducerWatch::new(),
+            state: State::Sending { after: Mono(0) },
             waiting: VecDeque::new(),
             waiting_bytes: 0,
             waiting_count: 0,
             first_token: 0,
-            again: VecDeque::new(),
+            outstanding: 0,
+            pending: BTreeMap::new(),
+            arrived: Vec::with_capacity(REPORTS),
+            look_at,
             settled: Vec::new(),
             published: Vec::new(),
         })
     }
 
-    /// Runs until the input has ended and everything is acknowledged.
-    ///
-    /// # Errors
-    /// [`PublishError::Unacked`] when that takes longer than the deadline.
-    pub async fn run(
-        mut self,
-        mut input: Receiver<Outgoing>,
-        settled: Sender<Vec<EventId>>,
-    ) -> Result<(), PublishError> {
-        let mut deadline = None;
-        let mut look = self.clock.mono() + LOOK;
-        let mut reports = Vec::with_capacity(1024);
-        let mut arrived = Vec::with_capacity(ARRIVE);
-        let mut next = VecDeque::with_capacity(ARRIVE);
-        loop {
-            if let Some(cause) = self.watch.poll() {
-                self.rebuild(cause)?;
-            }
-            self.hand_over_again();
-            while self.has_room()
-                && let Some(outgoing) = next.pop_front()
-            {
-                self.take(outgoing);
-            }
-            self.flush_settled(&settled);
-            if deadline.is_some() && self.waiting_count == 0 && next.is_empty() {
-                return Ok(());
-            }
-            let open = deadline.is_none() && next.is_empty() && self.has_room();
-            let due = [Some(look), deadline, self.again.front().map(|(at, _)| *at)];
-            let due = due.into_iter().flatten().min();
-            tokio::select! {
-                biased;
-                count = self.reports.recv_many(&mut reports, 1024) => {
-                    debug_assert!(count > 0, "the producer holds the sending end");
-                    let now = self.clock.now();
-                    for report in reports.drain(..) {
-                        self.report(report, now);
-                    }
-                    InFlight::published(&mut self.published);
-                    self.acks.flush();
-                }
-                count = input.recv_many(&mut arrived, ARRIVE), if open => {
-                    next.extend(arrived.drain(..));
-                    if count == 0 {
-                        deadline = Some(self.clock.mono() + self.settings.flush_deadline);
-                    }
-                }
-                () = self.clock.sleep_until(due) => {
-                    let now = self.clock.mono();
-                    if look <= now {
-                        look = now + LOOK;
-                        self.look(now);
-                    }
-                    if deadline.is_some_and(|at| at <= now) {
-                        let seconds = self.settings.flush_deadline.as_secs();
-                        return Err(PublishError::Unacked { unacked: self.waiting_count, seconds });
-                    }
-                }
-            }
-        }
-    }
-
-    fn has_room(&self) -> bool {
+    /// Whether another record may be taken.
+    #[must_use]
+    pub fn has_room(&self) -> bool {
         let kafka = &self.settings.kafka;
         self.waiting_count < kafka.in_flight_records
             && self.waiting_bytes < kafka.in_flight_bytes
-            && self.again.is_empty()
+            && self.pending.is_empty()
+            && matches!(self.state, State::Sending { .. })
     }
 
-    fn take(&mut self, outgoing: Outgoing) {
+    /// Records without an acknowledgement.
+    #[must_use]
+    pub fn unacked(&self) -> usize {
+        self.waiting_count
+    }
+
+    /// Ids acknowledged since the last call.
+    pub fn settled(&mut self) -> std::vec::Drain<'_, EventId> {
+        self.settled.drain(..)
+    }
+
+    /// Waits until something is known or due, and takes care of it. May be dropped at any time.
+    ///
+    /// # Errors
+    /// [`PublishError::KeptBack`] when a dead producer does not say what became of its records.
+    pub async fn attend(&mut self) -> Result<(), PublishError> {
+        let due = [Some(self.look_at), self.poll_timeout()].into_iter().flatten().min();
+        tokio::select! {
+            biased;
+            count = self.reports.recv_many(&mut self.arrived, REPORTS) => {
+                debug_assert!(count > 0, "the producer holds the sending end");
+                let now = self.clock.now();
+                let mut arrived = std::mem::take(&mut self.arrived);
+                arrived.drain(..).for_each(|report| self.report(report, now));
+                self.arrived = arrived;
+                InFlight::published(&mut self.published);
+                self.acks.flush();
+            }
+            () = self.clock.sleep_until(due) => {
+                let now = self.clock.mono();
+                if self.look_at <= now {
+                    self.look_at = now + LOOK;
+                    self.look(now);
+                }
+            }
+        }
+        self.advance()
+    }
+
+    fn poll_timeout(&self) -> Option<Mono> {
+        match self.state {
+            State::Sending { after } if !self.pending.is_empty() => Some(after),
+            State::Sending { .. } => None,
+            State::Settling { until, .. } => Some(until),
+        }
+    }
+
+    /// Moves on as far as nothing has to be waited for.
+    ///
+    /// # Errors
+    /// As [`Self::attend`].
+    pub fn advance(&mut self) -> Result<(), PublishError> {
+        if let Some(cause) = self.watch.poll()
+            && !matches!(self.state, State::Settling { rebuild: Some(_), .. })
+        {
+            self.give_up_on_producer(cause);
+        }
+        let now = self.clock.mono();
+        match self.state {
+            State::Settling { rebuild, .. } if self.outstanding == 0 => {
+                if rebuild.is_some() {
+                    self.rebuild()?;
+                }
+                let rest = if rebuild.is_some() { Duration::ZERO } else { AGAIN };
+                self.state = State::Sending { after: now + rest };
+            }
+            State::Settling { rebuild: Some(_), until } if until <= now => {
+                return Err(PublishError::KeptBack { kept: self.outstanding });
+            }
+            State::Settling { rebuild, until } if until <= now => {
+                self.state = State::Settling { rebuild, until: now + LOOK }; // an outage takes long
+            }
+            State::Settling { .. } | State::Sending { .. } => {}
+        }
+        while let State::Sending { after } = self.state
+            && after <= now
+            && let Some((token, returned)) = self.pending.pop_first()
+        {
+            if let Some(again) = self.hand_over(token, returned.parcel()) {
+                self.pending.insert(token, again);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes a record; call it only while [`Self::has_room`], the parts of one message excepted.
+    pub fn take(&mut self, record: Record, parcel: Parcel<'_>) {
         let token = self.first_token + self.waiting.len();
-        self.waiting_bytes += outgoing.value.len();
+        let bytes = parcel.value.len();
+        self.waiting_bytes += bytes;
         self.waiting_count += 1;
-        self.waiting.push_back(Some(Waiting { outgoing, sent: self.clock.mono() }));
-        self.hand_over(token);
+        self.waiting.push_back(Some(Waiting { record, bytes, sent: self.clock.mono() }));
+        match self.state {
+            State::Sending { .. } if self.pending.is_empty() => {
+                if let Some(returned) = self.hand_over(token, parcel) {
+                    self.pending.insert(token, returned);
+                }
+            }
+            State::Sending { .. } | State::Settling { .. } => {
+                self.pending.insert(token, Returned::of(parcel));
+            }
+        }
     }
 
     fn slot(&mut self, token: usize) -> Option<&mut Option<Waiting>> {
         self.waiting.get_mut(token.checked_sub(self.first_token)?)
     }
 
-    fn hand_over(&mut self, token: usize) {
-        let index = token.wrapping_sub(self.first_token);
-        let Some(Some(waiting)) = self.waiting.get(index) else {
-            return;
-        };
-        let outgoing = &waiting.outgoing;
-        let topic = match outgoing.destination {
+    /// Hands over; returns what has to wait for another time.
+    fn hand_over(&mut self, token: usize, parcel: Parcel<'_>) -> Option<Returned> {
+        let waiting = self.waiting.get(token.checked_sub(self.first_token)?)?.as_ref()?;
+        let topic = match waiting.record.destination {
             Destination::Events => &self.settings.events_topic,
             Destination::Quarantine(_) => &self.settings.quarantine_topic,
         };
-        let taken = self.producer.enqueue(Handover {
-            topic,
-            key: &outgoing.key,
-            value: &outgoing.value,
-            headers: &outgoing.headers,
-            token,
-        });
-        match taken {
-            Taken::Yes => {}
+        let Parcel { key, value, headers } = parcel;
+        match self.producer.enqueue(Handover { topic, key, value, headers, token }) {
+            Taken::Yes => {
+                self.outstanding += 1;
+                None
+            }
             Taken::Full => {
-                self.again.push_front((self.clock.mono() + Duration::from_millis(5), token))
+                self.state = State::Sending { after: self.clock.mono() + FULL };
+                Some(Returned::of(parcel))
             }
             Taken::Never { fate, too_large } => {
-                self.report(Report { token, fate, too_large }, self.clock.now())
-            }
-        }
-    }
-
-    fn hand_over_again(&mut self) {
-        if self.again.is_empty() {
-            return;
-        }
-        let now = self.clock.mono();
-        for _ in 0..self.again.len() {
-            match self.again.front() {
-                Some((at, _)) if *at <= now => {}
-                Some(_) | None => return,
-            }
-            if let Some((_, token)) = self.again.pop_front() {
-                self.hand_over(token);
+                self.watch.handle(fate);
+                self.failed(token, fate, too_large, Returned::of(parcel));
+                None
             }
         }
     }
 
     fn report(&mut self, report: Report, now: Now) {
-        self.watch.handle(report.fate);
-        let Some(slot) = self.slot(report.token) else {
-            return;
-        };
-        match report.fate {
-            Fate::Delivered => {
-                let Some(Waiting { outgoing, .. }) = slot.take() else {
-                    return;
-                };
-                self.waiting_count -= 1;
-                self.waiting_bytes -= outgoing.value.len();
-                let lag = outgoing
-                    .event_time
-                    .map(|at| Duration::from_millis(u64::try_from(now.wall.0 - at).unwrap_or(0)));
-                self.acks.observe(now.mono.since(outgoing.received.mono), lag);
-                self.settled.push(outgoing.id);
-                match (outgoing.ticket, outgoing.destination) {
-                    (None, _) => {}
-                    (Some(ticket), Destination::Events) => self.published.push(ticket),
-                    (Some(ticket), Destination::Quarantine(reason)) => ticket.quarantined(reason),
-                }
-                while self.waiting.front().is_some_and(Option::is_none) {
-                    self.waiting.pop_front();
-                    self.first_token += 1;
-                }
+        self.outstanding -= 1;
+        let Report { token, fate, failure } = report;
+        match failure {
+            None => self.delivered(token, now),
+            Some(failure) => {
+                self.watch.handle(fate);
+                let Failure { too_large, key, value, headers } = *failure;
+                let mut free = FreeHeaders::default();
+                headers.into_iter().for_each(|(key, value)| free.add(key, value));
+                self.failed(token, fate, too_large, Returned { key, value, headers: free });
             }
-            Fate::Refused => self.refused(report, now.mono),
-            Fate::Retriable | Fate::OutOfOrder => {
-                self.metrics.produce_error("retriable");
-                self.again.push_back((now.mono + AGAIN, report.token));
-            }
-            Fate::Fatal => self.metrics.produce_error("fatal"), // the rebuild sends it again
         }
     }
 
-    /// The broker will never take this record: its raw bytes go to quarantine instead, and what
-    /// quarantine refuses is tried again until an operator widens it.
-    fn refused(&mut self, report: Report, now: Mono) {
-        self.metrics.produce_error("refused");
-        let Some(Some(waiting)) = self.slot(report.token) else {
+    fn delivered(&mut self, token: usize, now: Now) {
+        self.watch.handle(Fate::Delivered);
+        let Some(waiting) = self.slot(token).and_then(Option::take) else {
             return;
         };
-        match waiting.outgoing.destination {
+        self.waiting_count -= 1;
+        self.waiting_bytes -= waiting.bytes;
+        let Record { destination, id, received, event_time, ticket } = waiting.record;
+        let lag =
+            event_time.map(|at| Duration::from_millis(u64::try_from(now.wall.0 - at).unwrap_or(0)));
+        self.acks.observe(now.mono.since(received.mono), lag);
+        self.settled.push(id);
+        match (ticket, destination) {
+            (None, _) => {}
+            (Some(ticket), Destination::Events) => self.published.push(ticket),
+            (Some(ticket), Destination::Quarantine(reason)) => ticket.quarantined(reason),
+        }
+        while self.waiting.front().is_some_and(Option::is_none) {
+            self.waiting.pop_front();
+            self.first_token += 1;
+        }
+    }
+
+    fn failed(&mut self, token: usize, fate: Fate, too_large: bool, parcel: Returned) {
+        match fate {
+            Fate::Refused => {
+                self.metrics.produce_error("refused");
+                self.refused(token, too_large, parcel);
+                return;
+            }
+            Fate::Retriable | Fate::OutOfOrder => self.metrics.produce_error("retriable"),
+            Fate::Fatal => self.metrics.produce_error("fatal"),
+            Fate::Delivered => {} // comes without a failure
+        }
+        self.pending.insert(token, parcel);
+        if matches!(self.state, State::Sending { .. }) {
+            // later records of the same key may still be under way: nothing goes before they came back
+            self.state = State::Settling { rebuild: None, until: self.clock.mono() + LOOK };
+        }
+    }
+
+    /// The broker will never take this record: its bytes go to quarantine instead, and what
+    /// quarantine refuses is tried again until an operator widens it.
+    fn refused(&mut self, token: usize, too_large: bool, mut parcel: Returned) {
+        let Some(Some(waiting)) = self.slot(token) else {
+            return;
+        };
+        let reason = if too_large { RejectReason::TooLarge } else { RejectReason::Refused };
+        match waiting.record.destination {
             Destination::Events => {
-                let reason =
-                    if report.too_large { RejectReason::TooLarge } else { RejectReason::Refused };
-                let outgoing = &mut waiting.outgoing;
-                outgoing.destination = Destination::Quarantine(reason);
-                outgoing
-                    .headers
-                    .push(("trunkline-reason", Bytes::from_static(reason.as_str().as_bytes())));
-                self.hand_over(report.token);
+                waiting.record.destination = Destination::Quarantine(reason);
+                parcel.headers.add("trunkline-reason", reason.as_str());
+                self.pending.insert(token, parcel);
             }
             Destination::Quarantine(_) => {
                 tracing::error!(
                     code = "quarantine_refused",
                     "the quarantine topic refuses a record"
                 );
-                self.again.push_back((now + Duration::from_secs(30), report.token));
+                self.pending.insert(token, parcel);
+                if matches!(self.state, State::Sending { .. }) {
+                    self.state = State::Sending { after: self.clock.mono() + REFUSED };
+                }
             }
         }
     }
 
     fn look(&mut self, now: Mono) {
         let oldest = self.waiting.iter().flatten().next();
-        self.metrics.oldest_unacked(oldest.map(|waiting| waiting.outgoing.received.wall));
+        self.metrics.oldest_unacked(oldest.map(|waiting| waiting.record.received.wall));
         let sent = oldest.map(|waiting| waiting.sent);
         if self.producer.is_fatal() {
             self.watch.handle(Fate::Fatal);
@@ -290,7 +354,8 @@ impl Stage {
         }
     }
 
-    fn rebuild(&mut self, cause: RebuildCause) -> Result<(), PublishError> {
+    /// Takes back everything the producer holds; its successor is made when all of it is here.
+    fn give_up_on_producer(&mut self, cause: RebuildCause) {
         tracing::warn!(
             code = "producer_rebuilt",
             cause = cause.as_str(),
@@ -299,30 +364,16 @@ impl Stage {
         );
         self.metrics.rebuilt(cause.as_str());
         self.producer.purge();
-        let (producer, reports) =
-            Producer::new(&self.settings.kafka).map_err(PublishError::Producer)?;
-        self.producer = producer;
-        self.reports = reports; // what the old one still reports concerns nobody
-        self.watch = ProducerWatch::new();
-        let now = self.clock.mono();
-        self.again = self
-            .waiting
-            .iter_mut()
-            .enumerate()
-            .filter_map(|(index, slot)| {
-                slot.as_mut()?.sent = now;
-                Some((now, self.first_token + index))
-            })
-            .collect();
-        Ok(())
+        let until = self.clock.mono() + PURGE_PATIENCE;
+        self.state = State::Settling { rebuild: Some(cause), until };
     }
 
-    /// Never waits: the stage that listens may itself be waiting for us.
-    fn flush_settled(&mut self, settled: &Sender<Vec<EventId>>) {
-        if !self.settled.is_empty()
-            && let Ok(room) = settled.try_reserve()
-        {
-            room.send(std::mem::take(&mut self.settled));
-        }
+    fn rebuild(&mut self) -> Result<(), PublishError> {
+        let made = Producer::new(&self.settings.kafka).map_err(PublishError::Producer)?;
+        (self.producer, self.reports) = made;
+        self.watch = ProducerWatch::new();
+        let now = self.clock.mono();
+        self.waiting.iter_mut().flatten().for_each(|waiting| waiting.sent = now);
+        Ok(())
     }
 }

@@ -1,5 +1,7 @@
 //! 3 KEEP ONCE: duplicates and splice.
 
+use std::collections::VecDeque;
+
 use trunkline_protocol::dedupe::{Dedupe, Verdict, Window};
 use trunkline_protocol::domain::{EndReason, EpochId, Event, EventId, Leg, Mono, Quarantined};
 use trunkline_protocol::splice::Splice;
@@ -74,12 +76,6 @@ impl Stage {
         Self { clock, dedupe: Dedupe::new(window), splice, metrics }
     }
 
-    /// The clock the splice runs by.
-    #[must_use]
-    pub fn clock(&self) -> Clock {
-        self.clock
-    }
-
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
@@ -87,18 +83,18 @@ impl Stage {
     }
 
     /// These ids became durable.
-    pub fn settled(&mut self, ids: &[EventId]) {
-        ids.iter().for_each(|id| self.dedupe.settled(*id));
+    pub fn settled(&mut self, ids: impl Iterator<Item = EventId>) {
+        ids.for_each(|id| self.dedupe.settled(id));
     }
 
     /// Lets go of what waited long enough for its splice.
-    pub fn handle_timeout(&mut self, ready: &mut Vec<Kept>) {
+    pub fn handle_timeout(&mut self, ready: &mut VecDeque<Kept>) {
         let released = self.splice.handle_timeout(self.clock.mono());
         released.into_iter().for_each(|parcel| self.keep(parcel, ready));
     }
 
     /// The sockets are gone: nothing is left to wait for.
-    pub fn finish(&mut self, ready: &mut Vec<Kept>) {
+    pub fn finish(&mut self, ready: &mut VecDeque<Kept>) {
         let released = self.splice.handle_timeout(Mono(u64::MAX));
         released.into_iter().for_each(|parcel| self.keep(parcel, ready));
     }
@@ -110,7 +106,7 @@ impl Stage {
     }
 
     /// Takes one parcel; what is kept goes behind `ready`.
-    pub fn take(&mut self, understood: Understood, ready: &mut Vec<Kept>) {
+    pub fn take(&mut self, understood: Understood, ready: &mut VecDeque<Kept>) {
         match understood {
             Understood::Opened { epoch, leg: _, joining } => {
                 if joining {
@@ -132,7 +128,7 @@ impl Stage {
         }
     }
 
-    fn arrive(&mut self, parcel: Parcel, ready: &mut Vec<Kept>) {
+    fn arrive(&mut self, parcel: Parcel, ready: &mut VecDeque<Kept>) {
         if self.splice.is_idle() {
             self.keep(parcel, ready);
             return;
@@ -148,10 +144,10 @@ impl Stage {
         }
     }
 
-    fn keep(&mut self, parcel: Parcel, ready: &mut Vec<Kept>) {
+    fn keep(&mut self, parcel: Parcel, ready: &mut VecDeque<Kept>) {
         let before = self.dedupe.evicted_early();
         match self.dedupe.offer(parcel.id, parcel.epoch, self.clock.mono()) {
-            Verdict::First => ready.push(parcel.kept),
+            Verdict::First => ready.push_back(parcel.kept),
             // publish never gives a kept copy up, so an owed one is settled when that one is
             Verdict::Durable | Verdict::Owed => match parcel.kept {
                 Kept::Event(_, ticket) | Kept::Rejected(_, ticket) => ticket.deduplicated(),

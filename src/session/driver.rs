@@ -5,7 +5,7 @@ use std::ops::ControlFlow;
 use futures_util::{FutureExt as _, SinkExt as _, StreamExt as _};
 use tokio::sync::mpsc::{self, Permit};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
-use trunkline_protocol::domain::{EndReason, Frame, Mono, Origin, TopicClass};
+use trunkline_protocol::domain::{EndReason, Frame, Mono, Now, Origin, TopicClass};
 use trunkline_protocol::envelope::{self, Sniff};
 use trunkline_protocol::session::{Action, Input, Session};
 
@@ -130,9 +130,10 @@ impl Reader {
                 }
                 Wake::Due => self.session.handle_timeout(self.parts.clock.mono()),
                 Wake::Message(message) => {
-                    self.heard(message, room);
+                    let now = self.parts.clock.now(); // a burst is read within a millisecond
+                    self.heard(message, now, room);
                     let mut rest = BURST;
-                    while rest > 0 && self.next_arrived(&heard) == Arrived::Read {
+                    while rest > 0 && self.next_arrived(&heard, now) == Arrived::Read {
                         rest -= 1;
                     }
                 }
@@ -140,7 +141,7 @@ impl Reader {
             // after our own back-pressure a deadline counts only once everything that had arrived
             // is read: a pong may be among it
             while self.waited {
-                match self.next_arrived(&heard) {
+                match self.next_arrived(&heard, self.parts.clock.now()) {
                     Arrived::Read => {}
                     Arrived::Nothing => self.waited = false,
                     Arrived::NoRoom => break,
@@ -150,22 +151,26 @@ impl Reader {
     }
 
     /// Reads one message if it has arrived and there is room for it.
-    fn next_arrived(&mut self, heard: &mpsc::Sender<Heard>) -> Arrived {
+    fn next_arrived(&mut self, heard: &mpsc::Sender<Heard>, now: Now) -> Arrived {
         if self.session.is_ended() {
             return Arrived::Nothing;
         }
         let Ok(room) = heard.try_reserve() else { return Arrived::NoRoom };
         match self.socket.next().now_or_never() {
             Some(message) => {
-                self.heard(message, room);
+                self.heard(message, now, room);
                 Arrived::Read
             }
             None => Arrived::Nothing,
         }
     }
 
-    fn heard(&mut self, message: Option<Result<Message, WsError>>, room: Permit<'_, Heard>) {
-        let now = self.parts.clock.now();
+    fn heard(
+        &mut self,
+        message: Option<Result<Message, WsError>>,
+        now: Now,
+        room: Permit<'_, Heard>,
+    ) {
         match message {
             Some(Ok(Message::Text(text))) => match envelope::sniff(&text) {
                 Sniff::Event(class) => self.event(text.as_str(), class, now, room),
@@ -197,13 +202,7 @@ impl Reader {
         }
     }
 
-    fn event(
-        &mut self,
-        text: &str,
-        class: TopicClass,
-        now: trunkline_protocol::domain::Now,
-        room: Permit<'_, Heard>,
-    ) {
+    fn event(&mut self, text: &str, class: TopicClass, now: Now, room: Permit<'_, Heard>) {
         let ticket = self.parts.flow.receive(class, Origin::Live);
         let (epoch, leg) = (self.order.epoch, self.order.leg);
         // copied: a small message would keep its whole read buffer alive in the queue

@@ -4,6 +4,7 @@ use trunkline_protocol::identity::Canonical;
 use super::*;
 use crate::decode::{body, open::Opener};
 use crate::encode::{Encoder, Provenance, schemas};
+use crate::kafka::Headers as _;
 use crate::publish::router::Router;
 
 const TOPIC: &str = "v2.routing.queues.q.conversations";
@@ -17,7 +18,7 @@ fn good() -> Evidence {
     let mut opener = Opener::new("org".to_owned(), Canonical::AsReceived);
     let provenance = Provenance { org_id: "org".to_owned(), writer_id: WriterId([1; 16]) };
     let mut encoder = Encoder::new(1, provenance, true);
-    let router = Router::new("org");
+    let mut router = Router::new("org");
     let mut evidence = Evidence {
         org_id: "org".to_owned(),
         events: ReadTopic { partitions: 1, ..ReadTopic::default() },
@@ -44,15 +45,17 @@ fn good() -> Evidence {
         };
         let event = opener.open(frame).expect("an envelope");
         let facts = body::read(&event).expect("a body");
-        let mut value = Vec::new();
-        encoder.encode(&event, &facts, body::topic_class, &mut value);
-        let headers = router.headers(&event, &facts);
+        let value = encoder.encode(&event, &facts, body::topic_class).to_vec();
+        let mut headers = Vec::new();
+        router
+            .headers(&event, &facts)
+            .each(&mut |key, value| headers.push((key.to_owned(), value.to_vec())));
         evidence.events.records.push(ReadBack {
             partition: 0,
             offset: i64::try_from(n).expect("small"),
-            key: Some(router.key(&event, &facts)),
+            key: Some(router.key(&event, &facts).to_vec()),
             value,
-            headers: headers.into_iter().map(|(k, v)| (k.to_owned(), v.to_vec())).collect(),
+            headers,
             timestamp_ms: 0,
         });
     }
