@@ -167,6 +167,25 @@ mod tests {
         }
     }
 
+    /// The vectors that fix what an identity is; `tests/journey` checks them in another language.
+    #[test]
+    fn every_vector_has_its_identity_and_its_digest_alone_and_in_company() {
+        let text = include_str!("../../../tests/fixtures/ids.json");
+        let vectors: Vec<std::collections::BTreeMap<String, String>> =
+            serde_json::from_str(text).unwrap();
+        assert!(vectors.len() >= 12);
+        for vector in &vectors {
+            let (org, topic, body) = (&vector["org"], &*vector["topic"], &vector["body"]);
+            let (id, digest) = identify(Canonical::AsReceived, org, topic, body);
+            assert_eq!(id.to_string(), vector["event_id"], "{}", vector["what"]);
+            assert_eq!(digest.to_string(), vector["body_digest"], "{}", vector["what"]);
+            let canonical = canonical_body(Canonical::AsReceived, body);
+            let other = (topic, Cow::Borrowed("{\"other\":true}"));
+            let together = identify_all(org, &[other.clone(), (topic, canonical), other]);
+            assert_eq!(together[1], (id, digest), "{}", vector["what"]);
+        }
+    }
+
     #[test]
     fn sorted_form_ignores_the_order_of_keys() {
         let id = |body| identify(Canonical::Sorted, "o", "t", body);
