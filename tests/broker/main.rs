@@ -72,17 +72,8 @@ impl Bench {
         self.stage.attend().await.expect("a producer gives back what it held");
     }
 
-    async fn attend_for(&mut self, span: Duration) {
-        let forever = async {
-            loop {
-                self.attend().await;
-            }
-        };
-        tokio::time::timeout(span, forever).await.expect_err("attending never ends");
-    }
-
     /// Waits until everything is acknowledged.
-    async fn finish(mut self) -> Ended {
+    async fn settle(&mut self) {
         let acknowledged = async {
             while self.stage.unacked() > 0 {
                 self.attend().await;
@@ -90,6 +81,10 @@ impl Bench {
         };
         let in_time = tokio::time::timeout(Duration::from_secs(40), acknowledged).await;
         in_time.expect("everything is acknowledged");
+    }
+
+    async fn finish(mut self) -> Ended {
+        self.settle().await;
         let seen = self.metrics.flow().snapshot();
         assert_eq!((seen.residual(), seen.in_flight), (0, 0), "nothing vanished");
         let settings = self.settings.clone();
@@ -193,10 +188,10 @@ async fn a_permission_that_is_missing_for_a_while_delays_and_reorders_nothing() 
 async fn what_the_broker_refuses_for_good_is_quarantined_with_its_bytes_and_reason() {
     let mut bench = Bench::new(|settings| settings.linger_ms = 0);
     bench.send(20).await;
-    bench.attend_for(Duration::from_secs(1)).await;
+    bench.settle().await;
     bench.cluster.request_errors(RDKafkaApiKey::Produce, &[Code::RD_KAFKA_RESP_ERR_INVALID_RECORD]);
     bench.send(1).await;
-    bench.attend_for(Duration::from_secs(1)).await;
+    bench.settle().await;
     bench.send(20).await;
     let ended = bench.finish().await;
     assert_eq!(Ended::numbers(&ended.quarantined), [21]);
