@@ -12,7 +12,13 @@ use trunkline::demo::stand::Stand;
 
 #[tokio::main]
 async fn main() -> anyhow::Result<()> {
-    let topics = [("genesys.conversation.events", 12), ("genesys.conversation.quarantine", 3)];
+    let topics = [
+        ("genesys.conversation.events", 12),
+        ("genesys.conversation.quarantine", 3),
+        ("genesys.conversation.gaps", 1),
+        ("genesys.conversation.certificates", 1),
+        ("trunkline.state", 16),
+    ];
     let stand = Stand::start(&topics).await?;
     let addresses = serde_json::json!({"bootstrap": stand.bootstrap_servers(), "registry": stand.registry_url()});
     say(&addresses.to_string())?;

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use secrecy::SecretString;
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use trunkline_protocol::dedupe::Window;
 use trunkline_protocol::domain::{Dice, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
@@ -18,14 +18,16 @@ use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode};
 use crate::control::direct::{self, DirectSettings};
 use crate::control::{Client, ClientSettings, Control, Source, TopicSettings};
 use crate::decode::open::Opener;
+use crate::encode::proof::{ProofEncoder, ProofSource};
 use crate::encode::registry::{self, RegistryError, RegistrySettings};
 use crate::encode::{Encoder, Provenance, schemas};
 use crate::error::{ExitCode, ProcessError};
 use crate::genesys::http::Http;
 use crate::genesys::regions::domain_of;
 use crate::kafka::KafkaError;
-use crate::kafka::admin::{Durability, TopicCheck, check_topics};
+use crate::kafka::admin::{Durability, TopicCheck, TopicWant, check_topics};
 use crate::kafka::settings::KafkaSettings;
+use crate::ledger::{Ledger, LedgerError, LedgerSettings};
 use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
@@ -52,6 +54,9 @@ impl Default for Options {
         Self { timings: Timings::default(), check_topics: true, mode: "channels" }
     }
 }
+
+/// News about coverage that wait for the ledger.
+const NEWS: usize = 4_096;
 
 /// The running service.
 pub struct App {
@@ -85,9 +90,11 @@ impl App {
             tracing::warn!(code = "degraded_durability", problem = %problem, "runs weaker than promised, as configured");
         }
         board.durability(weak);
-        let schema_id = schema_id(config, &mut dice).await?;
+        let events_schema =
+            schema_id(config, &config.kafka.events_topic, schemas::CONVERSATION_EVENT, &mut dice);
+        let events_schema = events_schema.await?;
         let stage_settings = StageSettings {
-            kafka,
+            kafka: kafka.clone(),
             events_topic: config.kafka.events_topic.clone(),
             quarantine_topic: config.kafka.quarantine_topic.clone(),
         };
@@ -96,7 +103,7 @@ impl App {
         let transport =
             Transport::new(config.genesys.ca_file.as_deref(), options.timings.connect_timeout)
                 .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
-        let http = http(config, options.timings.request_timeout)?;
+        let http = http(config, options.timings.request_timeout, clock)?;
 
         let admin = Admin::bind(config.admin.listen, metrics.clone(), board.clone())
             .await
@@ -112,6 +119,26 @@ impl App {
 
         let mut supervisor = Supervisor::new();
         let provenance = Provenance { org_id: org_id.clone(), writer_id: WriterId(dice.bytes16()) };
+        let (news, told) = mpsc::channel(NEWS);
+        // direct mode knows no topics, so it has no coverage to prove
+        let mut earlier = Vec::new();
+        if config.genesys.mode == Mode::Channels {
+            let gap_schema =
+                schema_id(config, &config.kafka.gaps_topic, schemas::GAP_RECORD, &mut dice).await?;
+            let source = ProofSource {
+                org_id: org_id.clone(),
+                instance: config.instance.clone(),
+                writer_id: provenance.writer_id,
+            };
+            let encoder = ProofEncoder { source, gap_schema };
+            let settings = ledger_settings(config, kafka, &encoder.source, &options.timings);
+            let (proof, board) = (metrics.proof.clone(), board.clone());
+            let ledger =
+                Ledger::start(settings, clock, encoder, proof, board, &mut background).await;
+            let ledger = ledger.map_err(|error| ledger_error(&error))?;
+            earlier = ledger.plan();
+            supervisor.spawn_infallible("ledger", ledger.run(told));
+        }
         let window = Window {
             span: Duration::from_secs(config.flow.dedupe_window_secs),
             cap: config.flow.dedupe_max_events,
@@ -128,10 +155,11 @@ impl App {
                 options.timings.splice,
                 metrics.sequence.clone(),
             ),
-            encoder: Encoder::new(schema_id, provenance, config.privacy.keep_payload),
+            encoder: Encoder::new(events_schema, provenance, config.privacy.keep_payload),
             router: Router::new(&org_id),
             max_record_bytes: config.kafka.max_record_bytes,
             publish,
+            news: news.clone(),
         };
         let heard = pipeline::join(stages, config.flow.queue_events, &mut supervisor);
         let (stop, stopping) = watch::channel(false);
@@ -149,6 +177,8 @@ impl App {
             },
             metrics: metrics.control.clone(),
             board: board.clone(),
+            news,
+            earlier,
             seed: rng.random(),
         };
         match config.genesys.mode {
@@ -275,7 +305,7 @@ pub fn kafka_settings(config: &Config) -> KafkaSettings {
 
 async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
     let check = TopicCheck {
-        topics: vec![config.kafka.events_topic.clone(), config.kafka.quarantine_topic.clone()],
+        topics: topics_wanted(config),
         durability: match config.kafka.durability {
             DurabilityWord::Required => Durability::Required,
             DurabilityWord::DegradedAllowed => Durability::DegradedAllowed,
@@ -289,6 +319,7 @@ async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>,
             KafkaError::Settings(_)
             | KafkaError::NoTopic { .. }
             | KafkaError::NotCreated { .. }
+            | KafkaError::Cleanup { .. }
             | KafkaError::Weak { .. } => ExitCode::Config,
         };
         ProcessError::new(code, &error)
@@ -318,14 +349,60 @@ pub fn registry_settings(config: &Config) -> Result<RegistrySettings, ProcessErr
     })
 }
 
-async fn schema_id(config: &Config, dice: &mut Dice) -> Result<u32, ProcessError> {
+/// Every topic that must be there, and what its content rests on.
+fn topics_wanted(config: &Config) -> Vec<TopicWant> {
+    let kafka = &config.kafka;
+    let want =
+        |name: &String, cleanup, partitions| TopicWant { name: name.clone(), cleanup, partitions };
+    let mut topics =
+        vec![want(&kafka.events_topic, None, None), want(&kafka.quarantine_topic, None, None)];
+    if config.genesys.mode == Mode::Channels {
+        topics.push(want(&kafka.gaps_topic, Some("compact,delete"), Some(1)));
+        topics.push(want(&kafka.state_topic, Some("compact"), Some(kafka.state_partitions)));
+    }
+    topics
+}
+
+fn ledger_settings(
+    config: &Config,
+    kafka: KafkaSettings,
+    source: &ProofSource,
+    timings: &Timings,
+) -> LedgerSettings {
+    LedgerSettings {
+        kafka,
+        state_topic: config.kafka.state_topic.clone(),
+        gaps_topic: config.kafka.gaps_topic.clone(),
+        instance: source.instance.clone(),
+        org_id: source.org_id.clone(),
+        writer_id: source.writer_id,
+        timings: timings.clone(),
+        // reading it whole takes longer than a broker's first answer
+        patience: Duration::from_secs(config.kafka.start_timeout_secs.max(30)),
+    }
+}
+
+fn ledger_error(error: &LedgerError) -> ProcessError {
+    let code = match error {
+        LedgerError::Kafka(_) | LedgerError::NoBarrier { .. } => ExitCode::Unavailable,
+        LedgerError::Foreign { .. } | LedgerError::Newer { .. } => ExitCode::Config,
+    };
+    ProcessError::new(code, error)
+}
+
+async fn schema_id(
+    config: &Config,
+    topic: &str,
+    schema: &str,
+    dice: &mut Dice,
+) -> Result<u32, ProcessError> {
     let settings = registry_settings(config)?;
-    let subject = schemas::subject_of(&config.kafka.events_topic);
+    let subject = schemas::subject_of(topic);
     let mode = match config.schema_registry.mode {
         RegistryMode::Register => registry::Mode::Register,
         RegistryMode::Require => registry::Mode::Require,
     };
-    registry::resolve(&settings, &subject, schemas::CONVERSATION_EVENT, mode, dice)
+    registry::resolve(&settings, &subject, schema, mode, dice)
         .await
         .map_err(|error| registry_error(&error))
 }
@@ -346,7 +423,7 @@ pub fn registry_error(error: &RegistryError) -> ProcessError {
 ///
 /// # Errors
 /// When the region or the file of authorities is wrong.
-pub fn http(config: &Config, timeout: Duration) -> Result<Http, ProcessError> {
+pub fn http(config: &Config, timeout: Duration, clock: Clock) -> Result<Http, ProcessError> {
     let genesys = &config.genesys;
     let domain = genesys.region.as_deref().and_then(domain_of).unwrap_or_default();
     let base = |given: &Option<String>, host: &str| {
@@ -354,7 +431,7 @@ pub fn http(config: &Config, timeout: Duration) -> Result<Http, ProcessError> {
         url.trim_end_matches('/').to_owned()
     };
     let (login, api) = (base(&genesys.login_url, "login"), base(&genesys.api_url, "api"));
-    Http::new(&login, &api, genesys.ca_file.as_deref(), timeout).map_err(|problem| {
+    Http::new(&login, &api, genesys.ca_file.as_deref(), timeout, clock).map_err(|problem| {
         ProcessError::text(ExitCode::Config, format!("genesys.ca_file: {problem}"))
     })
 }

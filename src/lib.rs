@@ -11,6 +11,7 @@
 pub mod decode;
 pub mod demo;
 pub mod encode;
+pub mod ledger;
 pub mod publish;
 pub mod sequence;
 pub mod session;

@@ -8,15 +8,18 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
+use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use trunkline_protocol::domain::{Event, Frame, Mono, Quarantined, RejectReason};
+use trunkline_protocol::ledger::News;
+use trunkline_protocol::topic::class_of;
 
 use crate::clock::Clock;
 use crate::decode::{body, open::Opener};
 use crate::encode::Encoder;
 use crate::observe::flow::InFlight;
 use crate::publish::{self, Destination, Parcel, PublishError, Record, quarantine, router::Router};
-use crate::sequence::{self, Kept, Understood};
+use crate::sequence::{self, Kept, Proof, Understood};
 use crate::session::Heard;
 use crate::supervisor::Supervisor;
 
@@ -38,6 +41,8 @@ pub struct Stages {
     pub publish: publish::Stage,
     /// How long acknowledgements may take after the input ended.
     pub flush_deadline: Duration,
+    /// Where news about coverage go.
+    pub news: Sender<News>,
 }
 
 /// How many parcels are taken from the input at once.
@@ -68,9 +73,11 @@ impl Pipeline {
         let mut deadline = None;
         loop {
             self.hand_over()?;
-            let Stages { clock, publish, sequence, .. } = &mut self.stages;
-            sequence.settled(publish.settled());
+            let Stages { publish, sequence, .. } = &mut self.stages;
+            sequence.durable(publish.durable());
             sequence.look();
+            self.tell_news();
+            let Stages { clock, publish, sequence, .. } = &mut self.stages;
             if deadline.is_some() && publish.unacked() == 0 && self.kept.is_empty() {
                 return Ok(());
             }
@@ -97,6 +104,25 @@ impl Pipeline {
         }
     }
 
+    /// Tells what became proven; what the ledger has no room for waits here.
+    fn tell_news(&mut self) {
+        let Stages { sequence, news, .. } = &mut self.stages;
+        loop {
+            let room = match news.try_reserve() {
+                Ok(room) => Some(room),
+                Err(TrySendError::Full(())) => return,
+                Err(TrySendError::Closed(())) => None, // nobody asks for proof
+            };
+            let Some(proof) = sequence.poll_proof() else { return };
+            let Some(room) = room else { continue };
+            room.send(match proof {
+                Proof::Moved(epoch, to) => News::Moved { epoch, to },
+                Proof::Ended(epoch, reason) => News::Ended { epoch, reason },
+                Proof::Settled(epoch) => News::Settled { epoch },
+            });
+        }
+    }
+
     fn give_up_at(&self, deadline: Option<Mono>) -> Result<(), PublishError> {
         match deadline {
             Some(at) if at <= self.stages.clock.mono() => Err(PublishError::Unacked {
@@ -119,6 +145,7 @@ impl Pipeline {
                     continue;
                 }
                 Heard::Opened { epoch, leg, joining } => Understood::Opened { epoch, leg, joining },
+                Heard::Pong { epoch, sent } => Understood::Pong { epoch, sent },
                 Heard::Ended { epoch, leg, reason } => Understood::Ended { epoch, leg, reason },
                 Heard::Binary { raw, received, epoch, ticket } => {
                     Understood::Rejected(self.stages.opener.binary(raw, received, epoch), ticket)
@@ -148,33 +175,39 @@ impl Pipeline {
             && let Some(kept) = self.kept.pop_front()
         {
             match kept {
-                Kept::Event(event, ticket) => self.record(&event, ticket),
-                Kept::Rejected(rejected, ticket) => self.reject(&rejected, ticket),
+                Kept::Event(event, ticket, number) => self.record(&event, ticket, number),
+                Kept::Rejected(rejected, ticket, number) => {
+                    self.reject(&rejected, ticket, number);
+                }
             }
         }
         Ok(())
     }
 
-    fn record(&mut self, event: &Event, ticket: InFlight) {
+    fn record(&mut self, event: &Event, ticket: InFlight, number: u64) {
         let Stages { encoder, router, publish, max_record_bytes, .. } = &mut self.stages;
         let facts = match body::read(event) {
             Ok(facts) => facts,
             Err(error) => {
                 let reason = RejectReason::BadBody;
-                self.reject(&quarantine::of_event(event, reason, error.to_string()), ticket);
+                self.reject(
+                    &quarantine::of_event(event, reason, error.to_string()),
+                    ticket,
+                    number,
+                );
                 return;
             }
         };
-        let value = encoder.encode(event, &facts, body::topic_class);
+        let value = encoder.encode(event, &facts, class_of);
         if value.len() > *max_record_bytes {
             let detail = format!("the record has {} bytes", value.len());
             let reason = RejectReason::TooLarge;
-            self.reject(&quarantine::of_event(event, reason, detail), ticket);
+            self.reject(&quarantine::of_event(event, reason, detail), ticket, number);
             return;
         }
         let record = Record {
             destination: Destination::Events,
-            id: event.id,
+            number: Some(number),
             received: event.frame.received,
             event_time: facts.event_time.or(facts.version),
             ticket: Some(ticket),
@@ -184,9 +217,9 @@ impl Pipeline {
         publish.take(record, Parcel { key, value, headers: &headers });
     }
 
-    fn reject(&mut self, rejected: &Quarantined, ticket: InFlight) {
+    fn reject(&mut self, rejected: &Quarantined, ticket: InFlight, number: u64) {
         let max_bytes = self.stages.max_record_bytes;
-        quarantine::parts(rejected, ticket, max_bytes, |record, parcel| {
+        quarantine::parts(rejected, number, ticket, max_bytes, |record, parcel| {
             self.stages.publish.take(record, parcel);
         });
     }

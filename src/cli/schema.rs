@@ -1,29 +1,40 @@
-//! The schema: show, register, check.
+//! The schemas: show, register, check.
 
 use clap::Subcommand;
+use clap::builder::PossibleValuesParser;
 use serde_json::json;
 use trunkline_protocol::domain::Dice;
 
 use super::{ConfigArgs, Output, configuration, runtime, say};
 use crate::app::{registry_error, registry_settings};
+use crate::encode::schemas::{Subject, Topic};
 use crate::encode::{registry, schemas};
 use crate::error::{ExitCode, ProcessError};
 
-/// What to do with the schema.
+/// What to do with the schemas.
 #[derive(Debug, Subcommand)]
 pub enum SchemaCommand {
-    /// Print the schema this version writes.
-    Show,
-    /// Register it under the subject of the events topic.
+    /// Print a schema as this version writes it.
+    Show {
+        /// Which one.
+        #[arg(value_parser = names(), default_value = "conversation_event")]
+        name: String,
+    },
+    /// Register each one under the subject of its topic.
     Register(ConfigArgs),
-    /// Compare it with the registered one.
+    /// Compare each one with what is registered.
     Check(ConfigArgs),
+}
+
+fn names() -> PossibleValuesParser {
+    schemas::SUBJECTS.map(|subject| subject.name).into()
 }
 
 pub(super) fn schema(command: SchemaCommand, output: Output) -> Result<ExitCode, ProcessError> {
     let (args, mode) = match command {
-        SchemaCommand::Show => {
-            say(schemas::CONVERSATION_EVENT.trim_end());
+        SchemaCommand::Show { name } => {
+            let shown = schemas::SUBJECTS.iter().find(|subject| subject.name == name);
+            shown.iter().for_each(|subject| say(subject.text.trim_end()));
             return Ok(ExitCode::Done);
         }
         SchemaCommand::Register(args) => (args, registry::Mode::Register),
@@ -31,14 +42,21 @@ pub(super) fn schema(command: SchemaCommand, output: Output) -> Result<ExitCode,
     };
     let config = configuration(&args)?;
     let settings = registry_settings(&config)?;
-    let subject = schemas::subject_of(&config.kafka.events_topic);
-    let text = schemas::CONVERSATION_EVENT;
-    let id = runtime()?
-        .block_on(registry::resolve(&settings, &subject, text, mode, &mut Dice::new(0)))
-        .map_err(|error| registry_error(&error))?;
-    match output {
-        Output::Json => say(&json!({"subject": subject, "id": id}).to_string()),
-        Output::Text => say(&format!("{subject} is schema {id}")),
+    let runtime = runtime()?;
+    for Subject { text, topic, .. } in schemas::SUBJECTS {
+        let kafka = &config.kafka;
+        let subject = schemas::subject_of(match topic {
+            Topic::Events => &kafka.events_topic,
+            Topic::Gaps => &kafka.gaps_topic,
+            Topic::Certificates => &kafka.certificates_topic,
+        });
+        let id = runtime
+            .block_on(registry::resolve(&settings, &subject, text, mode, &mut Dice::new(0)))
+            .map_err(|error| registry_error(&error))?;
+        match output {
+            Output::Json => say(&json!({"subject": subject, "id": id}).to_string()),
+            Output::Text => say(&format!("{subject} is schema {id}")),
+        }
     }
     Ok(ExitCode::Done)
 }

@@ -22,11 +22,11 @@ pub(super) fn subscriptions(args: &ConfigArgs, output: Output) -> Result<ExitCod
     let config = configuration(args)?;
     let shards = runtime()?.block_on(async {
         let timings = Timings::default();
-        let http = app::http(&config, timings.request_timeout)?;
+        let clock = Clock::start();
+        let http = app::http(&config, timings.request_timeout, clock)?;
         let mut tasks = Supervisor::new();
         let metrics = Metrics::new(Flow::new());
         let mut dice = Dice::new(0);
-        let clock = Clock::start();
         let clients =
             app::clients(&config, &http, &timings, clock, &metrics, &mut dice, &mut tasks);
         let asked = async {

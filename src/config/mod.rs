@@ -151,6 +151,14 @@ pub struct Kafka {
     pub events_topic: String,
     /// Topic of what could not become a record.
     pub quarantine_topic: String,
+    /// Topic of gap records.
+    pub gaps_topic: String,
+    /// Topic of coverage certificates.
+    pub certificates_topic: String,
+    /// Compacted topic of facts; each installation has its own.
+    pub state_topic: String,
+    /// Partitions of the state topic when it is created: one for each shard, spare ones included.
+    pub state_partitions: i32,
     /// Create missing topics.
     pub create_topics: bool,
     /// Partitions of topics that are created.
@@ -346,6 +354,10 @@ impl Default for Kafka {
             bootstrap_servers: String::new(),
             events_topic: "genesys.conversation.events".to_owned(),
             quarantine_topic: "genesys.conversation.quarantine".to_owned(),
+            gaps_topic: "genesys.conversation.gaps".to_owned(),
+            certificates_topic: "genesys.conversation.certificates".to_owned(),
+            state_topic: "trunkline.state".to_owned(),
+            state_partitions: 16,
             create_topics: false,
             partitions: 12,
             durability: DurabilityWord::Required,

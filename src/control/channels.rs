@@ -8,11 +8,12 @@ use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, watch};
 use trunkline_protocol::backoff::Hint;
 use trunkline_protocol::channel::{Action as Do, ChannelInfo, Input, Step};
-use trunkline_protocol::domain::{Dice, EpochId, Leg, Mono};
+use trunkline_protocol::domain::{Dice, EndReason, EpochId, Leg, Mono};
 use trunkline_protocol::envelope::SystemNotice;
 use trunkline_protocol::gate::{Endpoint, Outcome, Priority};
+use trunkline_protocol::ledger::News;
 use trunkline_protocol::rotation::{Leg as Rules, Life};
-use trunkline_protocol::subscriptions::Answered;
+use trunkline_protocol::subscriptions::{Answered, expand};
 
 use super::{Client, Control, LiveLegs};
 use crate::genesys::PlatformError;
@@ -39,6 +40,8 @@ pub(super) struct Driver {
 
 struct Open {
     epoch: EpochId,
+    /// Single topics that were told to be covered.
+    covered: BTreeSet<String>,
     commands: mpsc::Sender<SocketCommand>,
     turn: Option<Turn>,
 }
@@ -200,6 +203,7 @@ impl Driver {
                 }
                 self.control.board.topics(wanted, refused);
             }
+            Do::Covered(topics) => self.covers_more(life, &topics),
             Do::Crowded(count) => {
                 tracing::error!(
                     code = "client_crowded",
@@ -208,6 +212,52 @@ impl Driver {
                     "the OAuth client has so many channels that none is created"
                 );
             }
+        }
+    }
+
+    /// A socket opened under a verified subscription: coverage begins.
+    fn covers(&mut self, life: Life) {
+        let topics = self.rules.channel(life).map(|channel| channel.covered().clone());
+        let (Some(topics), Some(open)) = (topics, self.sockets.get_mut(&life)) else { return };
+        open.covered.clone_from(&topics);
+        let (epoch, leg) = (open.epoch, self.leg);
+        self.begun(epoch, leg, topics, None);
+    }
+
+    /// Topics were changed on an open socket and read back.
+    fn covers_more(&mut self, life: Life, topics: &BTreeSet<String>) {
+        let wanted: BTreeSet<String> =
+            self.plan.borrow().iter().flatten().flat_map(|t| expand(t)).collect();
+        let Some(open) = self.sockets.get_mut(&life) else { return };
+        let lost =
+            open.covered.iter().any(|topic| wanted.contains(topic) && !topics.contains(topic));
+        if lost {
+            // its coverage would claim what it does not hear any more: a new one says the truth
+            open.commands.try_send(SocketCommand::Close(EndReason::Rotation)).ok();
+            return;
+        }
+        let added: BTreeSet<String> = topics.difference(&open.covered).cloned().collect();
+        open.covered.clone_from(topics);
+        let rides = Some(open.epoch);
+        if !added.is_empty() {
+            let epoch = EpochId(self.dice.bytes16());
+            self.begun(epoch, self.leg, added, rides);
+        }
+    }
+
+    fn begun(&self, epoch: EpochId, leg: Leg, topics: BTreeSet<String>, rides: Option<EpochId>) {
+        let mono = self.control.clock.mono();
+        let reading = self.control.clock.server_at(mono);
+        let at = reading.map_or_else(|| self.control.clock.wall_at(mono), |reading| reading.latest);
+        let news = News::Begun { epoch, leg, topics, at, rides };
+        if self.control.news.try_send(news).is_err() {
+            // the coverage is not claimed: safe, and repaired by the next socket
+            tracing::error!(
+                code = "news_lost",
+                shard = leg.shard,
+                leg = leg.ordinal,
+                "the ledger does not keep up; a coverage goes unclaimed"
+            );
         }
     }
 
@@ -254,7 +304,6 @@ impl Driver {
 
     fn answered(&mut self, life: Life, answer: Answer) {
         let now = self.control.clock.mono();
-        let live = self.rules.channel(life).is_some_and(|channel| channel.is_connected());
         let input = match answer {
             Answer::Counted(count) => Input::Counted(count),
             Answer::Created(created) => Input::Created(ChannelInfo {
@@ -262,10 +311,6 @@ impl Driver {
                 uri: created.uri,
                 expires: now + created.life,
             }),
-            Answer::Subscribed(answer) if live => {
-                self.rules.resubscribed(life, &answer);
-                return;
-            }
             Answer::Subscribed(answer) => Input::Subscribed(answer),
             Answer::Listed(topics) => Input::Listed(topics),
             Answer::Turn(turn) => {
@@ -301,7 +346,8 @@ impl Driver {
             liveness: self.control.liveness(),
         };
         let (commands, receiver) = mpsc::channel(4);
-        self.sockets.insert(life, Open { epoch, commands, turn: Some(turn) });
+        self.sockets
+            .insert(life, Open { epoch, covered: BTreeSet::new(), commands, turn: Some(turn) });
         let parts = self.control.session.clone();
         let name = format!("socket {}/{}", self.leg.shard, self.leg.ordinal);
         self.tasks
@@ -313,6 +359,7 @@ impl Driver {
         let turn = self.sockets.get_mut(&life).and_then(|open| open.turn.take());
         let input = match event {
             SocketEvent::Open => {
+                self.covers(life);
                 turn.into_iter().for_each(|turn| turn.report(Outcome::Answered, None));
                 self.control.metrics.connected();
                 Input::Opened

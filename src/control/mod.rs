@@ -8,8 +8,9 @@ mod topics;
 
 use std::collections::BTreeSet;
 
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use trunkline_protocol::domain::{Dice, Leg};
+use trunkline_protocol::ledger::News;
 use trunkline_protocol::session::Liveness;
 use trunkline_protocol::subscriptions;
 use trunkline_protocol::timings::Timings;
@@ -40,6 +41,10 @@ pub struct Control {
     pub metrics: ControlMetrics,
     /// Where progress is posted.
     pub board: StatusBoard,
+    /// Where news about coverage go.
+    pub news: mpsc::Sender<News>,
+    /// Topics that were covered before this process began, by shard.
+    pub earlier: Vec<BTreeSet<String>>,
     /// Seed of jitter and ids.
     pub seed: u64,
 }
@@ -51,7 +56,9 @@ impl Control {
     /// Runs until `stop` turns true and every socket is closed.
     pub async fn run(self, clients: Vec<Client>, mut stop: watch::Receiver<bool>) {
         let (live, _) = watch::channel(BTreeSet::new());
-        let (plan_in, mut plan) = watch::channel(Vec::<BTreeSet<String>>::new());
+        // what stays wanted stays in its shard, across a restart too
+        let earlier = self.earlier.iter().map(|t| subscriptions::combine(t).into_iter().collect());
+        let (plan_in, mut plan) = watch::channel::<Vec<BTreeSet<String>>>(earlier.collect());
         let mut legs = Supervisor::new();
         let mut feeder = Supervisor::new();
         let Some(first) = clients.first().cloned() else {

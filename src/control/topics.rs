@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use trunkline_protocol::backoff::Backoff;
 use trunkline_protocol::domain::Dice;
 use trunkline_protocol::gate::{Endpoint, Priority};
+use trunkline_protocol::ledger::News;
 use trunkline_protocol::subscriptions;
 
 use super::{Client, Control};
@@ -44,13 +45,25 @@ pub(super) async fn follow(
 ) {
     let mut dice = Dice::new(control.seed ^ 0x70_71c5);
     let mut backoff = Backoff::new(control.timings.backoff_cap);
+    let mut looked_before = None;
+    let mut told = false;
     loop {
+        let looked_at = control.clock.now().wall;
         let wait = match discover(&control.topics, &client).await {
             Ok(wanted) => {
                 backoff.reset();
                 let combined = subscriptions::combine(&wanted);
                 let next = subscriptions::plan(&combined, &plan.borrow());
-                if *plan.borrow() != next {
+                if *plan.borrow() != next || !told {
+                    let single = |shard: &BTreeSet<String>| {
+                        shard.iter().flat_map(|topic| subscriptions::expand(topic)).collect()
+                    };
+                    let shards = next.iter().map(single).collect();
+                    let news = News::Wanted { shards, looked_before };
+                    if control.news.send(news).await.is_err() {
+                        return;
+                    }
+                    told = true;
                     tracing::info!(
                         code = "topics_planned",
                         topics = wanted.len(),
@@ -63,6 +76,7 @@ pub(super) async fn follow(
                         return;
                     }
                 }
+                looked_before = Some(looked_at);
                 control.topics.refresh
             }
             Err(error) => {

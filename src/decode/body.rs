@@ -28,12 +28,6 @@ impl BodyError {
     }
 }
 
-/// The topic with `{id}` in the place of every id.
-#[must_use]
-pub fn topic_class(topic: &str) -> String {
-    detail::class_of(topic)
-}
-
 /// Reads the body of an event.
 ///
 /// # Errors

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use trunkline_protocol::domain::TopicClass;
+use trunkline_protocol::topic::{class_of, is_uuid};
 
 /// The ids and the kind that a topic name carries.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -52,48 +53,9 @@ pub(super) fn read(class: TopicClass, topic: &str) -> Named<'_> {
     }
 }
 
-/// The topic with `{id}` in the place of every id.
-#[must_use]
-pub(super) fn class_of(topic: &str) -> String {
-    let id_at = match TopicClass::of(topic) {
-        TopicClass::Queue | TopicClass::Metrics => Some(3),
-        TopicClass::User => Some(2),
-        TopicClass::Detail => Some(4),
-        TopicClass::Other if topic.starts_with("v2.users.") => Some(2),
-        TopicClass::Other => None,
-    };
-    let part = |(at, part)| {
-        if Some(at) == id_at || is_uuid(part) { "{id}" } else { part }
-    };
-    topic.split('.').enumerate().map(part).collect::<Vec<_>>().join(".")
-}
-
-fn is_uuid(part: &str) -> bool {
-    part.len() == 36 && part.bytes().filter(|byte| *byte == b'-').count() == 4
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_class_of_a_topic_holds_no_id() {
-        for (topic, class) in [
-            ("v2.routing.queues.q1.conversations", "v2.routing.queues.{id}.conversations"),
-            ("v2.users.u1.conversations.calls", "v2.users.{id}.conversations.calls"),
-            (
-                "v2.detail.events.conversation.c.user.end",
-                "v2.detail.events.conversation.{id}.user.end",
-            ),
-            (
-                "v2.conversations.chats.aa06a6fc-1fdf-4e59-b8a1-df3ca44f523e.members",
-                "v2.conversations.chats.{id}.members",
-            ),
-            ("v2.users.9ed7d9f6-0c59-4360-ac54-40dd35eb9c2f.presence", "v2.users.{id}.presence"),
-        ] {
-            assert_eq!(class_of(topic), class);
-        }
-    }
 
     #[test]
     fn a_topic_says_whose_it_is_and_what_happened() {

@@ -168,7 +168,14 @@ impl Stage {
         let sim = genesys_sim::server::start(serve)
             .await
             .map_err(|error| ProcessError::text(ExitCode::Internal, error.to_string()))?;
-        let broker = Broker::start(&[(EVENTS, PARTITIONS), (QUARANTINE, 4)])?;
+        let names = crate::config::Kafka::default();
+        let broker = Broker::start(&[
+            (EVENTS, PARTITIONS),
+            (QUARANTINE, 4),
+            (&names.gaps_topic, 1),
+            (&names.certificates_topic, 1),
+            (&names.state_topic, 4),
+        ])?;
         Ok(Self { sim, broker, registry: Registry::default(), tasks: Supervisor::new() })
     }
 

@@ -1,5 +1,6 @@
 //! 4 WRITE DOWN: events to Avro under a registered schema.
 
+pub mod proof;
 mod record;
 pub mod registry;
 pub mod schemas;

@@ -10,6 +10,9 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use trunkline_protocol::backoff::Hint;
+use trunkline_protocol::domain::Wall;
+
+use crate::clock::Clock;
 
 use super::{Created, Listed, PlatformError, Subscribed, Token};
 use trunkline_protocol::subscriptions::Answered;
@@ -18,6 +21,7 @@ use trunkline_protocol::subscriptions::Answered;
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
+    clock: Clock,
     login: String,
     api: String,
 }
@@ -101,6 +105,7 @@ impl Http {
         api: &str,
         ca_file: Option<&Path>,
         timeout: Duration,
+        clock: Clock,
     ) -> Result<Self, String> {
         let mut builder = reqwest::Client::builder()
             .timeout(timeout)
@@ -120,7 +125,7 @@ impl Http {
             }
         }
         let client = builder.build().map_err(|error| error.to_string())?;
-        Ok(Self { client, login: login.to_owned(), api: api.to_owned() })
+        Ok(Self { client, clock, login: login.to_owned(), api: api.to_owned() })
     }
 
     /// `POST /oauth/token`.
@@ -130,7 +135,7 @@ impl Http {
             .post(format!("{}/oauth/token", self.login))
             .basic_auth(id, Some(secret.expose_secret()))
             .form(&[("grant_type", "client_credentials")]);
-        let (body, window) = json::<TokenBody>(request).await;
+        let (body, window) = json::<TokenBody>(self.clock, request).await;
         let token = body.map(|(body, _)| Token {
             text: body.access_token,
             life: body.expires_in.map_or(DAY, Duration::from_secs),
@@ -141,7 +146,7 @@ impl Http {
     /// `GET /api/v2/tokens/me`: the organisation's id.
     pub async fn organization(&self, token: &SecretString) -> Answer<String> {
         let request = self.api(Method::GET, "/api/v2/tokens/me", token);
-        let (body, window) = json::<TokenInfo>(request).await;
+        let (body, window) = json::<TokenInfo>(self.clock, request).await;
         let org = body.and_then(|(body, _)| {
             let org = body.organization.ok_or(PlatformError::Unreadable("no organization"))?;
             Ok(org.id)
@@ -153,14 +158,15 @@ impl Http {
     pub async fn count_channels(&self, token: &SecretString) -> Answer<u32> {
         let path = "/api/v2/notifications/channels?includechannels=oauthclient";
         let (body, window) =
-            json::<Entities<serde::de::IgnoredAny>>(self.api(Method::GET, path, token)).await;
+            json::<Entities<serde::de::IgnoredAny>>(self.clock, self.api(Method::GET, path, token))
+                .await;
         (body.map(|(body, _)| u32::try_from(body.entities.len()).unwrap_or(u32::MAX)), window)
     }
 
     /// `POST …/channels`.
     pub async fn create_channel(&self, token: &SecretString) -> Answer<Created> {
         let request = self.api(Method::POST, "/api/v2/notifications/channels", token);
-        let (body, window) = json::<ChannelBody>(request).await;
+        let (body, window) = json::<ChannelBody>(self.clock, request).await;
         let created = body.map(|(body, date)| {
             let life = body.expires.as_deref().and_then(|expires| life(expires, date.as_deref()));
             Created { id: body.id, uri: body.uri, life: life.unwrap_or(DAY) }
@@ -180,7 +186,7 @@ impl Http {
         let list: Vec<serde_json::Value> =
             topics.iter().map(|topic| serde_json::json!({"id": topic})).collect();
         let request = self.api(Method::PUT, &path, token).json(&list);
-        let (body, window) = json::<Entities<TopicBody>>(request).await;
+        let (body, window) = json::<Entities<TopicBody>>(self.clock, request).await;
         let answered = |entity: TopicBody| Answered {
             permitted: entity.state.as_deref().is_none_or(|state| state == "Permitted"),
             topic: entity.id,
@@ -193,7 +199,8 @@ impl Http {
     /// `GET …/subscriptions`.
     pub async fn subscriptions(&self, token: &SecretString, channel: &str) -> Answer<Listed> {
         let path = format!("/api/v2/notifications/channels/{channel}/subscriptions");
-        let (body, window) = json::<Entities<IdBody>>(self.api(Method::GET, &path, token)).await;
+        let (body, window) =
+            json::<Entities<IdBody>>(self.clock, self.api(Method::GET, &path, token)).await;
         (body.map(|(body, _)| body.entities.into_iter().map(|topic| topic.id).collect()), window)
     }
 
@@ -206,7 +213,8 @@ impl Http {
     ) -> Answer<(Vec<String>, bool)> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}pageSize=100&pageNumber={page}");
-        let (body, window) = json::<PageBody>(self.api(Method::GET, &path, token)).await;
+        let (body, window) =
+            json::<PageBody>(self.clock, self.api(Method::GET, &path, token)).await;
         let ids = body.map(|(body, _)| {
             let last =
                 body.page_count.is_none_or(|count| page >= count) || body.entities.is_empty();
@@ -222,13 +230,23 @@ impl Http {
     }
 }
 
-async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Answer<(T, Option<String>)> {
+async fn json<T: DeserializeOwned>(
+    clock: Clock,
+    request: RequestBuilder,
+) -> Answer<(T, Option<String>)> {
+    let sent = clock.mono();
     let response = match request.send().await {
         Ok(response) => response,
         Err(error) => return (Err(PlatformError::NoAnswer(word(&error))), None),
     };
     let (status, headers) = (response.status(), response.headers().clone());
     let window = window(&headers);
+    let date = headers.get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    if let Some(shown) = date.as_deref().and_then(shown)
+        && clock.server_answered(sent, clock.mono(), shown)
+    {
+        tracing::warn!(code = "clock_stepped", "the platform's clock or ours was set");
+    }
     let body = match response.bytes().await {
         Ok(body) => body,
         Err(error) => return (Err(PlatformError::NoAnswer(word(&error))), window),
@@ -244,7 +262,6 @@ async fn json<T: DeserializeOwned>(request: RequestBuilder) -> Answer<(T, Option
             window,
         );
     }
-    let date = headers.get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let body =
         serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("unexpected shape"));
     (body.map(|body| (body, date)), window)
@@ -267,6 +284,12 @@ fn window(headers: &HeaderMap) -> Option<Window> {
         count: number("inin-ratelimit-count")?,
         allowed: number("inin-ratelimit-allowed")?,
     })
+}
+
+/// A `Date` in milliseconds since 1970.
+fn shown(date: &str) -> Option<Wall> {
+    let at = jiff::fmt::rfc2822::parse(date).ok()?;
+    Some(Wall(at.timestamp().as_millisecond()))
 }
 
 /// From the platform's date to the channel's end, both by the platform's clock.

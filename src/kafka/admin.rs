@@ -18,11 +18,22 @@ pub enum Durability {
     DegradedAllowed,
 }
 
+/// A topic that must be there.
+#[derive(Clone, Debug)]
+pub struct TopicWant {
+    /// Its name.
+    pub name: String,
+    /// `cleanup.policy`: the needed one, for topics whose content rests on it.
+    pub cleanup: Option<&'static str>,
+    /// Partitions, where it is created and the general number does not fit.
+    pub partitions: Option<i32>,
+}
+
 /// How topics are checked at start.
 #[derive(Clone, Debug)]
 pub struct TopicCheck {
     /// Topics that must be there.
-    pub topics: Vec<String>,
+    pub topics: Vec<TopicWant>,
     /// See [`Durability`].
     pub durability: Durability,
     /// Create missing ones, with this many partitions.
@@ -46,16 +57,17 @@ pub async fn check_topics(
         settings.client().create().map_err(KafkaError::Settings)?;
     let mut replicas_of = Vec::with_capacity(check.topics.len());
     for topic in &check.topics {
-        replicas_of.push(match replicas(&admin, settings, check, topic)? {
+        replicas_of.push(match replicas(&admin, settings, check, &topic.name)? {
             Some(replicas) => replicas,
             None => {
                 create(&admin, check, topic).await?;
-                replicas_after_creation(&admin, settings, check, topic).await?
+                replicas_after_creation(&admin, settings, check, &topic.name).await?
             }
         });
     }
     let options = AdminOptions::new().request_timeout(Some(check.patience));
-    let resources: Vec<_> = check.topics.iter().map(|t| ResourceSpecifier::Topic(t)).collect();
+    let resources: Vec<_> =
+        check.topics.iter().map(|t| ResourceSpecifier::Topic(&t.name)).collect();
     let mut described = admin.describe_configs(&resources, &options).await.unwrap_or_default();
     described.reverse();
     let mut weak = Vec::new();
@@ -64,15 +76,22 @@ pub async fn check_topics(
             let pair = |entry: rdkafka::admin::ConfigEntry| Some((entry.name, entry.value?));
             resource.entries.into_iter().filter_map(pair).collect::<BTreeMap<String, String>>()
         });
+        if let (Some(needed), Some(found)) =
+            (topic.cleanup, config.as_ref().and_then(|config| config.get("cleanup.policy")))
+            && !cleans_as_needed(found, needed)
+        {
+            let (topic, found) = (topic.name.clone(), found.clone());
+            return Err(KafkaError::Cleanup { topic, found, needed });
+        }
         let problems = weaknesses(replicas, config.as_ref());
         if problems.is_empty() {
             continue;
         }
         let problems = problems.join(", ");
         if check.durability == Durability::Required {
-            return Err(KafkaError::Weak { topic: topic.clone(), problems });
+            return Err(KafkaError::Weak { topic: topic.name.clone(), problems });
         }
-        weak.push(format!("{topic}: {problems}"));
+        weak.push(format!("{}: {problems}", topic.name));
     }
     Ok(weak)
 }
@@ -95,16 +114,31 @@ fn replicas(
     Ok(found.and_then(|found| found.partitions().first()).map(|first| first.replicas().len()))
 }
 
+/// Whether a policy keeps what `needed` keeps; the words come in any order.
+fn cleans_as_needed(found: &str, needed: &str) -> bool {
+    let words = |policy: &str| {
+        let mut words: Vec<String> = policy.split(',').map(|w| w.trim().to_owned()).collect();
+        words.sort_unstable();
+        words
+    };
+    words(found) == words(needed)
+}
+
 async fn create(
     admin: &AdminClient<DefaultClientContext>,
     check: &TopicCheck,
-    topic: &str,
+    want: &TopicWant,
 ) -> Result<(), KafkaError> {
+    let topic = want.name.as_str();
     let Some(partitions) = check.create_partitions else {
         return Err(KafkaError::NoTopic { topic: topic.to_owned() });
     };
     // -1 takes the cluster's own default
-    let new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+    let partitions = want.partitions.unwrap_or(partitions);
+    let mut new = NewTopic::new(topic, partitions, TopicReplication::Fixed(-1));
+    if let Some(policy) = want.cleanup {
+        new = new.set("cleanup.policy", policy);
+    }
     let options = AdminOptions::new().operation_timeout(Some(check.patience));
     let not_created = |reason| KafkaError::NotCreated { topic: topic.to_owned(), reason };
     let results = admin.create_topics(&[new], &options).await;

@@ -4,6 +4,7 @@ pub mod admin;
 pub mod producer;
 pub mod reader;
 pub mod settings;
+pub mod tail;
 
 use trunkline_protocol::domain::Disposition;
 
@@ -20,6 +21,8 @@ pub trait Headers {
 pub struct Handover<'a> {
     /// Topic.
     pub topic: &'a str,
+    /// Partition; the key chooses it where there is none.
+    pub partition: Option<i32>,
     /// Key.
     pub key: &'a [u8],
     /// Value.
@@ -61,6 +64,16 @@ pub enum KafkaError {
         /// What the broker says.
         reason: String,
     },
+    /// The topic forgets what it must keep.
+    #[error("topic {topic} has cleanup.policy={found}; needed: {needed}")]
+    Cleanup {
+        /// The topic.
+        topic: String,
+        /// Its policy.
+        found: String,
+        /// The policy it must have.
+        needed: &'static str,
+    },
     /// The topic would lose what it acknowledged.
     #[error(
         "topic {topic} is weaker than promised: {problems}; repair it, or set kafka.durability to degraded_allowed"
@@ -91,6 +104,7 @@ impl KafkaError {
             Self::Unreachable { .. } => Disposition::Retry, // brokers come back
             Self::NoTopic { .. } | Self::NotCreated { .. } => Disposition::Escalate, // somebody must
             Self::Weak { .. } => Disposition::Escalate, // a promise cannot be kept
+            Self::Cleanup { .. } => Disposition::Escalate, // somebody must change it
             Self::Read { .. } => Disposition::Retry,    // nothing was lost by it
         }
     }

@@ -126,10 +126,11 @@ impl Producer {
         handover.headers.each(&mut |key, value| {
             headers = headers.take().map(|h| h.insert(Header { key, value: Some(value) }));
         });
-        let record = BaseRecord::with_opaque_to(handover.topic, handover.token)
+        let mut record = BaseRecord::with_opaque_to(handover.topic, handover.token)
             .key(handover.key)
             .payload(handover.value)
             .headers(headers.unwrap_or_default());
+        record.partition = handover.partition;
         match self.inner.send(record) {
             Ok(()) => Taken::Yes,
             Err((error, _)) if error.rdkafka_error_code() == Some(Code::QueueFull) => Taken::Full,

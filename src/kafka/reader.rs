@@ -19,7 +19,7 @@ pub struct ReadBack {
     pub offset: i64,
     /// Key.
     pub key: Option<Vec<u8>>,
-    /// Value.
+    /// Value; empty for a tombstone.
     pub value: Vec<u8>,
     /// Headers.
     pub headers: Vec<(String, Vec<u8>)>,
@@ -39,6 +39,17 @@ pub struct ReadTopic {
 }
 
 const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Partitions of a topic. Blocks.
+///
+/// # Errors
+/// When a broker does not answer.
+pub fn partitions_of(settings: &KafkaSettings, topic: &str) -> Result<usize, KafkaError> {
+    let failed = |source| KafkaError::Read { topic: topic.to_owned(), source };
+    let consumer: BaseConsumer = settings.client().create().map_err(KafkaError::Settings)?;
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
+    Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).sum())
+}
 
 /// Reads every partition from its beginning to its end of now. Blocks.
 ///

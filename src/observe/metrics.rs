@@ -9,7 +9,9 @@ use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts,
     Registry, TextEncoder,
 };
-use trunkline_protocol::domain::{EndReason, Leg, RejectReason, TopicClass, Wall};
+use trunkline_protocol::domain::{
+    EndReason, GapCause, Leg, Outcome, RejectReason, TopicClass, Wall,
+};
 use trunkline_protocol::gate::Endpoint;
 use trunkline_protocol::producer::RebuildCause;
 
@@ -30,6 +32,8 @@ pub struct Metrics {
     pub sequence: SequenceMetrics,
     /// Of the broker.
     pub publish: PublishMetrics,
+    /// Of coverage and its gaps.
+    pub proof: ProofMetrics,
 }
 
 impl Metrics {
@@ -45,6 +49,7 @@ impl Metrics {
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
             publish: PublishMetrics::new(&make),
+            proof: ProofMetrics::new(&make),
             registry,
             flow,
         }
@@ -418,5 +423,77 @@ impl Acks {
     pub fn flush(&mut self) {
         self.latency.flush();
         self.lag.flush();
+    }
+}
+
+/// Of coverage and its gaps.
+#[derive(Clone)]
+pub struct ProofMetrics {
+    watermark: GaugeVec,
+    open: GaugeVec,
+    gaps: IntCounterVec,
+    oldest: Gauge,
+    clock_error: Gauge,
+    clock_ahead: Gauge,
+    violations: IntCounterVec,
+}
+
+/// The rules of delivery that are watched, by their numbers in `docs/delivery.md`.
+const INVARIANTS: [&str; 19] = [
+    "I1", "I2", "I3", "I4", "I5", "I6", "I7", "I8", "I9", "I10", "I11", "I12", "I13", "I14", "I15",
+    "L1", "L2", "L3", "L4",
+];
+
+impl ProofMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        let made = Self {
+            watermark: make.gauges(names::COVERAGE_WATERMARK),
+            open: make.gauges(names::GAPS_OPEN),
+            gaps: make.counters(names::GAPS),
+            oldest: make.gauge(names::GAP_OLDEST),
+            clock_error: make.gauge(names::CLOCK_ERROR),
+            clock_ahead: make.gauge(names::CLOCK_AHEAD),
+            violations: make.counters(names::INVARIANT_VIOLATIONS),
+        };
+        for cause in GapCause::ALL {
+            let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str());
+            for outcome in outcomes.chain(["opened"]) {
+                drop(made.gaps.with_label_values(&[cause.as_str(), outcome]));
+            }
+        }
+        INVARIANTS.iter().for_each(|rule| drop(made.violations.with_label_values(&[*rule])));
+        made
+    }
+
+    /// Everything a shard wants is proven up to here.
+    pub fn watermark(&self, shard: u16, at: Wall) {
+        self.watermark.with_label_values(&[shard.to_string()]).set(seconds(at));
+    }
+
+    /// A gap was recorded, or closed with this outcome.
+    pub fn gap(&self, cause: GapCause, outcome: Option<Outcome>) {
+        let outcome = outcome.map_or("opened", |outcome| outcome.as_str());
+        self.gaps.with_label_values(&[cause.as_str(), outcome]).inc();
+    }
+
+    /// So many gaps of a shard are not closed.
+    pub fn open_gaps(&self, shard: u16, count: usize) {
+        self.open.with_label_values(&[shard.to_string()]).set(count as f64);
+    }
+
+    /// Start of the oldest gap that is not closed.
+    pub fn oldest_gap(&self, from: Option<Wall>) {
+        self.oldest.set(from.map_or(0.0, seconds));
+    }
+
+    /// How well the platform's clock is known, and how far ours is ahead of it.
+    pub fn clock(&self, error: Option<Duration>, ahead_ms: i64) {
+        self.clock_error.set(error.map_or(f64::INFINITY, |error| error.as_secs_f64()));
+        self.clock_ahead.set(ahead_ms as f64 / 1000.0);
+    }
+
+    /// A rule was found broken.
+    pub fn violated(&self, rule: &str) {
+        self.violations.with_label_values(&[rule]).inc();
     }
 }

@@ -72,6 +72,13 @@ metrics! {
     PRODUCER_REBUILDS = Counter "trunkline_kafka_producer_rebuilds_total" ["cause"] "Producers replaced.";
     OLDEST_UNACKED = Gauge "trunkline_kafka_oldest_unacked_timestamp_seconds" [] "When the oldest un-acked event was heard, seconds since 1970; 0 when none waits.";
     DURABILITY_DEGRADED = Gauge "trunkline_durability_degraded" [] "1 while a topic is weaker than promised.";
+    COVERAGE_WATERMARK = Gauge "trunkline_coverage_watermark_timestamp_seconds" ["shard"] "Everything wanted is proven up to here, from the last hole on; seconds since 1970.";
+    GAPS_OPEN = Gauge "trunkline_gaps_open" ["shard"] "Gaps that are not closed.";
+    GAPS = Counter "trunkline_gaps_total" ["cause", "outcome"] "Gaps recorded (outcome opened) and closed, by cause.";
+    GAP_OLDEST = Gauge "trunkline_gap_oldest_open_timestamp_seconds" [] "Start of the oldest gap that is not closed, seconds since 1970; 0 when there is none.";
+    CLOCK_ERROR = Gauge "trunkline_clock_error_seconds" [] "How far the platform's clock may be from where it is believed to be.";
+    CLOCK_AHEAD = Gauge "trunkline_clock_ahead_seconds" [] "How far the local clock is ahead of the platform's.";
+    INVARIANT_VIOLATIONS = Counter "trunkline_invariant_violations_total" ["invariant"] "Rules of delivery that were found broken; must be 0.";
     BUILD_INFO = Gauge "trunkline_build_info" ["version"] "Always 1.";
     READY = Gauge "trunkline_ready" ["check"] "1 while the check passes.";
 }

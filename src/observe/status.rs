@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use trunkline_protocol::domain::{EndReason, EpochId, Leg, Wall};
+use trunkline_protocol::ledger::Gap;
 use trunkline_protocol::subscriptions::Refused;
 
 use super::metrics::Metrics;
@@ -35,6 +36,17 @@ pub struct Status {
     pub checks: BTreeMap<&'static str, Check>,
     /// Topics of Kafka that are weaker than promised.
     pub durability: Vec<String>,
+    /// Coverage by shard.
+    pub coverage: BTreeMap<u16, Coverage>,
+}
+
+/// What is proven of a shard.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Coverage {
+    /// Everything wanted is proven up to here, from the last hole on; milliseconds since 1970.
+    pub proven_to_ms: Option<Wall>,
+    /// Gaps that are not closed.
+    pub gaps: Vec<Gap>,
 }
 
 /// One hot channel.
@@ -122,6 +134,11 @@ impl StatusBoard {
     /// Topics of Kafka that are weaker than promised.
     pub fn durability(&self, weak: Vec<String>) {
         self.lock().durability = weak;
+    }
+
+    /// What is proven of a shard.
+    pub fn coverage(&self, shard: u16, coverage: Coverage) {
+        self.lock().coverage.insert(shard, coverage);
     }
 
     /// A check of readiness passed or failed.

@@ -4,7 +4,7 @@ pub mod quarantine;
 pub mod router;
 mod stage;
 
-use trunkline_protocol::domain::{Disposition, EventId, Mono, Now, RejectReason};
+use trunkline_protocol::domain::{Disposition, Mono, Now, RejectReason};
 
 use crate::kafka::Headers;
 use crate::observe::flow::InFlight;
@@ -26,8 +26,8 @@ pub enum Destination {
 pub struct Record {
     /// Which topic.
     pub destination: Destination,
-    /// Identity of the event.
-    pub id: EventId,
+    /// Its number in the journal; parts of a message before the last have none.
+    pub number: Option<u64>,
     /// When its last byte was read.
     pub received: Now,
     /// The event's own time, milliseconds since 1970, where it has one.

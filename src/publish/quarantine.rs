@@ -12,6 +12,7 @@ use crate::observe::flow::InFlight;
 /// in order.
 pub fn parts(
     quarantined: &Quarantined,
+    number: u64,
     ticket: InFlight,
     max_bytes: usize,
     mut take: impl FnMut(Record, Parcel<'_>),
@@ -40,7 +41,7 @@ pub fn parts(
         let end = ((index + 1) * room).min(quarantined.raw.len());
         let record = Record {
             destination: Destination::Quarantine(quarantined.reason),
-            id: quarantined.id,
+            number: (index + 1 == count).then_some(number),
             received: quarantined.received,
             event_time: None,
             ticket: if index + 1 == count { ticket.take() } else { None },

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use trunkline_protocol::domain::{EventId, Mono, Now, RejectReason};
+use trunkline_protocol::domain::{Mono, Now, RejectReason};
 use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
 
 use super::router::FreeHeaders;
@@ -55,7 +55,7 @@ pub struct Stage {
     /// Room for what is reported at once.
     arrived: Vec<Report>,
     look_at: Mono,
-    settled: Vec<EventId>,
+    durable: Vec<u64>,
     /// Acknowledged in this round.
     published: Vec<InFlight>,
     acks: Acks,
@@ -109,7 +109,7 @@ impl Stage {
             pending: BTreeMap::new(),
             arrived: Vec::with_capacity(REPORTS),
             look_at,
-            settled: Vec::new(),
+            durable: Vec::new(),
             published: Vec::new(),
         })
     }
@@ -130,9 +130,9 @@ impl Stage {
         self.waiting_count
     }
 
-    /// Ids acknowledged since the last call.
-    pub fn settled(&mut self) -> std::vec::Drain<'_, EventId> {
-        self.settled.drain(..)
+    /// Numbers acknowledged since the last call.
+    pub fn durable(&mut self) -> std::vec::Drain<'_, u64> {
+        self.durable.drain(..)
     }
 
     /// Waits until something is known or due, and takes care of it. May be dropped at any time.
@@ -240,7 +240,8 @@ impl Stage {
             Destination::Quarantine(_) => &self.settings.quarantine_topic,
         };
         let Parcel { key, value, headers } = parcel;
-        match self.producer.enqueue(Handover { topic, key, value, headers, token }) {
+        match self.producer.enqueue(Handover { topic, partition: None, key, value, headers, token })
+        {
             Taken::Yes => {
                 self.outstanding += 1;
                 None
@@ -279,11 +280,11 @@ impl Stage {
         };
         self.waiting_count -= 1;
         self.waiting_bytes -= waiting.bytes;
-        let Record { destination, id, received, event_time, ticket } = waiting.record;
+        let Record { destination, number, received, event_time, ticket } = waiting.record;
         let lag =
             event_time.map(|at| Duration::from_millis(u64::try_from(now.wall.0 - at).unwrap_or(0)));
         self.acks.observe(now.mono.since(received.mono), lag);
-        self.settled.push(id);
+        self.durable.extend(number);
         match (ticket, destination) {
             (None, _) => {}
             (Some(ticket), Destination::Events) => self.published.push(ticket),

@@ -1,10 +1,14 @@
 //! 3 KEEP ONCE: duplicates and splice.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 use trunkline_protocol::dedupe::{Dedupe, Verdict, Window};
-use trunkline_protocol::domain::{EndReason, EpochId, Event, EventId, Leg, Mono, Quarantined};
+use trunkline_protocol::domain::{
+    EndReason, EpochId, Event, EventId, Leg, Mono, Quarantined, Wall,
+};
+use trunkline_protocol::journal::Journal;
 use trunkline_protocol::splice::Splice;
+use trunkline_protocol::watermark::Watermark;
 
 use crate::clock::Clock;
 use crate::observe::flow::InFlight;
@@ -26,6 +30,13 @@ pub enum Understood {
     Event(Event, InFlight),
     /// A message that is none.
     Rejected(Quarantined, InFlight),
+    /// A barrier of a socket.
+    Pong {
+        /// Its coverage.
+        epoch: EpochId,
+        /// When the ping was sent, by the platform's clock.
+        sent: Wall,
+    },
     /// A socket ended.
     Ended {
         /// Its coverage.
@@ -37,27 +48,66 @@ pub enum Understood {
     },
 }
 
-/// What is kept: every event once.
+/// What is kept, every event once, under the number it has in the journal.
 #[derive(Debug)]
 pub enum Kept {
     /// An event nobody else carries.
-    Event(Event, InFlight),
+    Event(Event, InFlight, u64),
     /// A message that is none, once.
-    Rejected(Quarantined, InFlight),
+    Rejected(Quarantined, InFlight, u64),
 }
 
-/// Drives dedupe and splice.
+/// What became proven of a coverage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Proof {
+    /// Everything fanned out to it before this is durable.
+    Moved(EpochId, Wall),
+    /// It hears nothing any more; its proof may still move.
+    Ended(EpochId, EndReason),
+    /// It has ended and its proof will not move any more.
+    Settled(EpochId),
+}
+
+/// Drives dedupe, splice, journal and watermarks.
 pub struct Stage {
     clock: Clock,
     dedupe: Dedupe,
     splice: Splice<Parcel>,
+    journal: Journal,
+    marks: BTreeMap<EpochId, Mark>,
+    proofs: VecDeque<Proof>,
     metrics: SequenceMetrics,
 }
 
-struct Parcel {
-    id: EventId,
-    epoch: EpochId,
-    kept: Kept,
+#[derive(Debug, Default)]
+struct Mark {
+    watermark: Watermark,
+    ended: bool,
+}
+
+enum Parcel {
+    Event(Event, InFlight),
+    Rejected(Quarantined, InFlight),
+    Pong(EpochId, Wall),
+}
+
+impl Parcel {
+    fn epoch(&self) -> EpochId {
+        match self {
+            Self::Event(event, _) => event.frame.epoch,
+            Self::Rejected(rejected, _) => rejected.epoch,
+            Self::Pong(epoch, _) => *epoch,
+        }
+    }
+
+    /// A barrier has no identity.
+    fn id(&self) -> Option<EventId> {
+        match self {
+            Self::Event(event, _) => Some(event.id),
+            Self::Rejected(rejected, _) => Some(rejected.id),
+            Self::Pong(..) => None,
+        }
+    }
 }
 
 /// Events of one joining channel that may wait; beyond it the splice is taken for found.
@@ -72,8 +122,15 @@ impl Stage {
         hold: std::time::Duration,
         metrics: SequenceMetrics,
     ) -> Self {
-        let splice = Splice::new(hold, HELD_CAP);
-        Self { clock, dedupe: Dedupe::new(window), splice, metrics }
+        Self {
+            clock,
+            dedupe: Dedupe::new(window),
+            splice: Splice::new(hold, HELD_CAP),
+            journal: Journal::new(),
+            marks: BTreeMap::new(),
+            proofs: VecDeque::new(),
+            metrics,
+        }
     }
 
     /// When [`Self::handle_timeout`] has something to do.
@@ -82,9 +139,18 @@ impl Stage {
         self.splice.poll_timeout()
     }
 
-    /// These ids became durable.
-    pub fn settled(&mut self, ids: impl Iterator<Item = EventId>) {
-        ids.for_each(|id| self.dedupe.settled(id));
+    /// What was kept under these numbers became durable.
+    pub fn durable(&mut self, numbers: impl Iterator<Item = u64>) {
+        let before = self.journal.durable_below();
+        numbers.for_each(|number| self.journal.durable(number));
+        if self.journal.durable_below() > before {
+            self.prove();
+        }
+    }
+
+    /// What became proven since the last call, in order.
+    pub fn poll_proof(&mut self) -> Option<Proof> {
+        self.proofs.pop_front()
     }
 
     /// Lets go of what waited long enough for its splice.
@@ -109,22 +175,25 @@ impl Stage {
     pub fn take(&mut self, understood: Understood, ready: &mut VecDeque<Kept>) {
         match understood {
             Understood::Opened { epoch, leg: _, joining } => {
+                self.marks.entry(epoch).or_default();
                 if joining {
                     self.splice.joins(epoch, self.clock.mono());
                 }
             }
-            Understood::Ended { epoch, .. } => {
+            Understood::Ended { epoch, leg: _, reason } => {
                 let released = self.splice.release(epoch).into_vec();
                 released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+                if let Some(mark) = self.marks.get_mut(&epoch) {
+                    mark.ended = true;
+                    self.proofs.push_back(Proof::Ended(epoch, reason));
+                }
+                self.prove();
             }
-            Understood::Event(event, ticket) => {
-                let (id, epoch) = (event.id, event.frame.epoch);
-                self.arrive(Parcel { id, epoch, kept: Kept::Event(event, ticket) }, ready);
-            }
+            Understood::Event(event, ticket) => self.arrive(Parcel::Event(event, ticket), ready),
             Understood::Rejected(rejected, ticket) => {
-                let (id, epoch) = (rejected.id, rejected.epoch);
-                self.arrive(Parcel { id, epoch, kept: Kept::Rejected(rejected, ticket) }, ready);
+                self.arrive(Parcel::Rejected(rejected, ticket), ready);
             }
+            Understood::Pong { epoch, sent } => self.arrive(Parcel::Pong(epoch, sent), ready),
         }
     }
 
@@ -133,28 +202,67 @@ impl Stage {
             self.keep(parcel, ready);
             return;
         }
-        let (id, epoch) = (parcel.id, parcel.epoch);
-        let seen = self.dedupe.contains(id);
+        let (id, epoch) = (parcel.id(), parcel.epoch());
+        let seen = id.is_some_and(|id| self.dedupe.contains(id));
         let released = self.splice.arrive(epoch, id, parcel, seen).into_vec();
         let went_on = !released.is_empty();
         released.into_iter().for_each(|parcel| self.keep(parcel, ready));
-        if went_on {
+        if let Some(id) = id.filter(|_| went_on) {
             let others = self.splice.established(id).into_vec();
             others.into_iter().for_each(|parcel| self.keep(parcel, ready));
         }
     }
 
     fn keep(&mut self, parcel: Parcel, ready: &mut VecDeque<Kept>) {
+        let epoch = parcel.epoch();
+        let Some(id) = parcel.id() else {
+            if let (Parcel::Pong(_, sent), Some(mark)) = (parcel, self.marks.get_mut(&epoch)) {
+                mark.watermark.pong(sent);
+                self.prove();
+            }
+            return;
+        };
         let before = self.dedupe.evicted_early();
-        match self.dedupe.offer(parcel.id, parcel.epoch, self.clock.mono()) {
-            Verdict::First => ready.push_back(parcel.kept),
-            // publish never gives a kept copy up, so an owed one is settled when that one is
-            Verdict::Durable | Verdict::Owed => match parcel.kept {
-                Kept::Event(_, ticket) | Kept::Rejected(_, ticket) => ticket.deduplicated(),
-            },
+        let number = self.journal.next();
+        let durable_below = self.journal.durable_below();
+        let kept = match self.dedupe.offer(id, number, durable_below, self.clock.mono()) {
+            Verdict::First => {
+                self.journal.keep();
+                ready.extend(match parcel {
+                    Parcel::Event(event, ticket) => Some(Kept::Event(event, ticket, number)),
+                    Parcel::Rejected(raw, ticket) => Some(Kept::Rejected(raw, ticket, number)),
+                    Parcel::Pong(..) => None,
+                });
+                number
+            }
+            Verdict::Seen(kept) => {
+                match parcel {
+                    Parcel::Event(_, ticket) | Parcel::Rejected(_, ticket) => ticket.deduplicated(),
+                    Parcel::Pong(..) => {}
+                }
+                kept
+            }
+        };
+        if let Some(mark) = self.marks.get_mut(&epoch) {
+            mark.watermark.heard(kept); // a duplicate waits for the copy that was kept (I5)
         }
         if self.dedupe.evicted_early() > before {
             self.metrics.evicted_generation();
         }
+    }
+
+    fn prove(&mut self) {
+        let below = self.journal.durable_below();
+        let proofs = &mut self.proofs;
+        self.marks.retain(|epoch, mark| {
+            if let Some(to) = mark.watermark.durable_below(below) {
+                proofs.push_back(Proof::Moved(*epoch, to));
+            }
+            let settled = mark.ended && mark.watermark.is_settled();
+            if settled {
+                proofs.push_back(Proof::Settled(*epoch));
+            }
+            !settled
+        });
     }
 }

@@ -178,6 +178,11 @@ impl Reader {
                 Sniff::Pong => {
                     if let Some(sent) = self.ping_sent.take() {
                         self.parts.metrics.pong(self.order.leg, now.mono.since(sent), now.wall);
+                        // without an answer of the platform nothing can be said in its time
+                        if let Some(reading) = self.parts.clock.server_at(sent) {
+                            let epoch = self.order.epoch;
+                            room.send(Heard::Pong { epoch, sent: reading.earliest });
+                        }
                     }
                     self.session.handle(Input::Pong, now.mono);
                 }

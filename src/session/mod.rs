@@ -9,7 +9,7 @@ mod transport;
 use std::fmt;
 
 use tokio::sync::mpsc;
-use trunkline_protocol::domain::{EndReason, EpochId, Frame, Leg, Now};
+use trunkline_protocol::domain::{EndReason, EpochId, Frame, Leg, Now, Wall};
 use trunkline_protocol::envelope::SystemNotice;
 use trunkline_protocol::session::Liveness;
 
@@ -44,6 +44,14 @@ pub enum Heard {
         epoch: EpochId,
         /// Its ticket.
         ticket: InFlight,
+    },
+    /// The barrier: everything that the platform had queued for the socket before it was asked has
+    /// arrived.
+    Pong {
+        /// The coverage that is proven to live.
+        epoch: EpochId,
+        /// When the ping was sent, at the earliest, by the platform's clock.
+        sent: Wall,
     },
     /// A socket is over.
     Ended {

@@ -14,7 +14,7 @@ use trunkline::observe::flow::Flow;
 use trunkline::observe::metrics::Metrics;
 use trunkline::publish::router::FreeHeaders;
 use trunkline::publish::{Destination, Parcel, Record, Stage, StageSettings};
-use trunkline_protocol::domain::{EventId, Now, Origin, TopicClass};
+use trunkline_protocol::domain::{Now, Origin, TopicClass};
 
 const EVENTS: &str = "events";
 const QUARANTINE: &str = "quarantine";
@@ -55,7 +55,7 @@ impl Bench {
             let number = self.sent.to_string();
             let record = Record {
                 destination: Destination::Events,
-                id: EventId([self.sent as u8; 16]),
+                number: Some(self.sent),
                 received: Now::default(),
                 event_time: None,
                 ticket: Some(self.metrics.flow().receive(TopicClass::Queue, Origin::Live)),

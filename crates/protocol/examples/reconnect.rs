@@ -37,7 +37,7 @@ fn main() {
                     Input::Ended(EndReason::Reset) // no sooner live than cut
                 }
                 Action::NowLive | Action::Down(_) | Action::Close(_) => continue,
-                Action::Topics(_) | Action::Crowded(_) => continue,
+                Action::Topics(_) | Action::Covered(_) | Action::Crowded(_) => continue,
             };
             let opened = answer == Input::Opened;
             leg.handle(action.life, answer, now, &mut dice);

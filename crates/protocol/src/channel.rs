@@ -82,6 +82,8 @@ pub enum Action {
     Down(EndReason),
     /// Wanted topics that are not covered; empty when all are.
     Topics(Vec<Refused>),
+    /// The topics were changed on the open socket and read back: it covers these from now on.
+    Covered(BTreeSet<String>),
     /// No channel is created because the client has so many.
     Crowded(u32),
 }
@@ -97,9 +99,14 @@ pub enum Action {
 pub struct Channel {
     timings: Timings,
     wanted: BTreeSet<String>,
+    /// The list that was set last.
+    asked: BTreeSet<String>,
     refused: Vec<Refused>,
+    /// Single topics that were permitted and read back.
+    covered: BTreeSet<String>,
     info: Option<ChannelInfo>,
     state: State,
+    refresh: Refresh,
     notice: Option<SystemNotice>,
     reconnect: Backoff,
     retry: Backoff,
@@ -118,6 +125,14 @@ enum State {
     Retired,
 }
 
+/// A change of topics on an open socket: the steps of the set-up, beside the state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Refresh {
+    Idle,
+    Calling(Step),
+    Resting { until: Mono, then: Step },
+}
+
 /// A subscription that cannot be read back is set again this often, then reported as refused.
 const VERIFICATIONS: u32 = 3;
 
@@ -130,9 +145,12 @@ impl Channel {
             retry: Backoff::new(timings.backoff_cap.min(RETRY_CAP)),
             timings,
             wanted,
+            asked: BTreeSet::new(),
             refused: Vec::new(),
+            covered: BTreeSet::new(),
             info: None,
             state: State::Resting { until: now, then: Step::Count },
+            refresh: Refresh::Idle,
             notice: None,
             verifications: 0,
             created: VecDeque::new(),
@@ -160,7 +178,7 @@ impl Channel {
                 self.proceed(Step::Subscribe);
             }
             Input::Subscribed(answer) => {
-                self.refused = subscriptions::refused(&self.wanted, &answer);
+                self.refused = subscriptions::refused(&self.asked, &answer);
                 self.actions.push_back(Action::Topics(self.refused.clone()));
                 self.proceed(Step::Verify);
             }
@@ -168,6 +186,8 @@ impl Channel {
             Input::Opened => {
                 self.retry.reset();
                 self.state = State::Joining;
+                self.refresh = Refresh::Idle;
+                self.catch_up();
             }
             Input::Live => {
                 self.state = State::Live { since: now };
@@ -175,6 +195,11 @@ impl Channel {
             }
             Input::Notice(notice) => self.notice = Some(notice),
             Input::Ended(reason) => self.ended(reason, now, dice),
+            Input::Gone if self.is_connected() => {
+                self.info = None;
+                self.refresh = Refresh::Idle;
+                self.actions.push_back(Action::Close(EndReason::Kicked));
+            }
             Input::Gone => {
                 self.info = None;
                 let wait = self.reconnect.next(dice);
@@ -185,7 +210,13 @@ impl Channel {
                     let wait = self.retry.next(dice);
                     self.rest(wait, step, now);
                 }
-                State::Resting { .. } | State::Joining | State::Live { .. } => {}
+                State::Joining | State::Live { .. } => {
+                    if let Refresh::Calling(step) = self.refresh {
+                        let wait = self.retry.next(dice);
+                        self.rest(wait, step, now);
+                    }
+                }
+                State::Resting { .. } => {}
                 State::Closing(_) | State::Retired => self.state = State::Retired,
             },
         }
@@ -199,36 +230,39 @@ impl Channel {
     /// When to call [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        match self.state {
-            State::Resting { until, .. } => Some(until),
-            State::Calling(_) | State::Joining | State::Live { .. } => None,
-            State::Closing(_) | State::Retired => None,
+        match (self.state, self.refresh) {
+            (State::Resting { until, .. }, _) => Some(until),
+            (State::Joining | State::Live { .. }, Refresh::Resting { until, .. }) => Some(until),
+            (State::Calling(_) | State::Joining | State::Live { .. }, _) => None,
+            (State::Closing(_) | State::Retired, _) => None,
         }
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Mono) {
-        if let State::Resting { until, then } = self.state
-            && until <= now
-        {
-            self.proceed(then);
-        }
-    }
-
-    /// The list of wanted topics changed: set it on the living channel, without a new socket.
-    pub fn want(&mut self, wanted: BTreeSet<String>) {
-        if self.wanted != wanted {
-            self.wanted = wanted;
-            if self.is_live() {
-                self.actions.push_back(Action::Call(Step::Subscribe));
+        match (self.state, self.refresh) {
+            (State::Resting { until, then }, _) if until <= now => self.proceed(then),
+            (State::Joining | State::Live { .. }, Refresh::Resting { until, then })
+                if until <= now =>
+            {
+                self.proceed(then);
             }
+            _ => {}
         }
     }
 
-    /// Answer to a subscribe that was made while live.
-    pub fn resubscribed(&mut self, answer: &[Answered]) {
-        self.refused = subscriptions::refused(&self.wanted, answer);
-        self.actions.push_back(Action::Topics(self.refused.clone()));
+    /// The list of wanted topics changed: set it on the open channel, without a new socket.
+    pub fn want(&mut self, wanted: BTreeSet<String>) {
+        self.wanted = wanted;
+        self.catch_up();
+    }
+
+    /// Sets the list again when it is not the one that was asked for last.
+    fn catch_up(&mut self) {
+        let idle = self.refresh == Refresh::Idle;
+        if self.is_connected() && idle && self.asked != self.wanted {
+            self.proceed(Step::Subscribe);
+        }
     }
 
     /// Ends the channel for good.
@@ -268,6 +302,12 @@ impl Channel {
         &self.wanted
     }
 
+    /// Single topics that were permitted and read back: what a socket of this channel covers.
+    #[must_use]
+    pub fn covered(&self) -> &BTreeSet<String> {
+        &self.covered
+    }
+
     /// The channel at the platform, once created.
     #[must_use]
     pub fn info(&self) -> Option<&ChannelInfo> {
@@ -292,41 +332,64 @@ impl Channel {
     }
 
     fn proceed(&mut self, step: Step) {
-        self.state = State::Calling(step);
+        if self.is_connected() {
+            self.refresh = Refresh::Calling(step);
+        } else {
+            self.state = State::Calling(step);
+        }
+        if step == Step::Subscribe {
+            self.asked = self.wanted.clone();
+        }
         self.actions.push_back(Action::Call(step));
     }
 
     fn rest(&mut self, wait: std::time::Duration, then: Step, now: Mono) {
-        self.state = State::Resting { until: now + wait, then };
+        let until = now + wait;
+        if self.is_connected() {
+            self.refresh = Refresh::Resting { until, then };
+        } else {
+            self.state = State::Resting { until, then };
+        }
         self.handle_timeout(now);
     }
 
     fn listed(&mut self, topics: &BTreeSet<String>, now: Mono, dice: &mut Dice) {
-        let uncovered: BTreeSet<String> =
+        let refused: BTreeSet<String> =
             self.refused.iter().map(|refused| refused.topic.clone()).collect();
-        let missing: Vec<&String> = self
-            .wanted
+        let missing: Vec<String> = self
+            .asked
             .iter()
             .filter(|topic| !topics.contains(*topic))
-            .filter(|topic| !subscriptions::expand(topic).iter().all(|t| uncovered.contains(t)))
+            .filter(|topic| !subscriptions::expand(topic).iter().all(|t| refused.contains(t)))
+            .cloned()
             .collect();
         self.verifications += 1;
-        if missing.is_empty() || self.verifications > VERIFICATIONS {
-            let lost = missing.into_iter().map(|topic| Refused {
-                topic: topic.clone(),
-                reason: "set, but not there when read back".to_owned(),
-                missing_permissions: Vec::new(),
-            });
-            let lost: Vec<Refused> = lost.collect();
-            if !lost.is_empty() {
-                self.refused.extend(lost);
-                self.actions.push_back(Action::Topics(self.refused.clone()));
-            }
-            self.verifications = 0;
-            self.proceed(Step::Dial);
-        } else {
+        if !missing.is_empty() && self.verifications <= VERIFICATIONS {
             let wait = self.retry.next(dice);
             self.rest(wait, Step::Subscribe, now);
+            return;
+        }
+        self.verifications = 0;
+        let lost = missing.iter().map(|topic| Refused {
+            topic: topic.clone(),
+            reason: "set, but not there when read back".to_owned(),
+            missing_permissions: Vec::new(),
+        });
+        self.refused.extend(lost);
+        if !missing.is_empty() {
+            self.actions.push_back(Action::Topics(self.refused.clone()));
+        }
+        let there = self.asked.iter().filter(|topic| !missing.contains(topic));
+        self.covered = there
+            .flat_map(|topic| subscriptions::expand(topic))
+            .filter(|topic| !refused.contains(topic))
+            .collect();
+        if self.is_connected() {
+            self.refresh = Refresh::Idle;
+            self.actions.push_back(Action::Covered(self.covered.clone()));
+            self.catch_up();
+        } else {
+            self.proceed(Step::Dial);
         }
     }
 
@@ -353,11 +416,15 @@ impl Channel {
             )
         );
         let wait = self.reconnect.next(dice);
+        let as_wanted = self.refresh == Refresh::Idle && self.asked == self.wanted;
+        self.state = State::Resting { until: now, then: Step::Count };
+        self.refresh = Refresh::Idle;
         if taken || expired || self.info.is_none() {
             self.info = None;
             self.rest(wait, Step::Count, now);
         } else {
-            self.rest(wait, Step::Verify, now);
+            let step = if as_wanted { Step::Verify } else { Step::Subscribe };
+            self.rest(wait, step, now);
         }
     }
 

@@ -1,24 +1,22 @@
 //! Two generations of what was seen; a duplicate keeps its obligation.
 //!
-//! Exact on the full 128 bits (I6). A copy of an event that is not durable yet is *owed*: its own
-//! epoch may not count it as durable until the kept copy is, and it is handed out again if the
-//! kept copy fails (I5).
+//! Exact on the full 128 bits (I6). Every id is remembered with the number its kept copy has in the
+//! [`Journal`](crate::journal::Journal): a further copy is durable when that number is, and until
+//! then its own epoch waits for it (I5).
 
 use std::collections::HashMap;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::time::Duration;
 
-use crate::domain::{EpochId, EventId, Mono};
+use crate::domain::{EventId, Mono};
 
 /// What to do with an event that was offered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Never seen within the window: keep it.
     First,
-    /// Seen; the kept copy is durable.
-    Durable,
-    /// Seen; the kept copy is not durable yet, so this copy's epoch waits for it.
-    Owed,
+    /// Seen: its copy was kept under this number.
+    Seen(u64),
 }
 
 /// Bounds of the window.
@@ -46,14 +44,8 @@ pub struct Dedupe {
     evicted_early: u64,
 }
 
-type Generation = HashMap<EventId, Copies, BuildHasherDefault<IdHasher>>;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Copies {
-    Durable,
-    /// Kept, not durable; the epoch of one copy that waits, if any does.
-    Pending(Option<EpochId>),
-}
+/// Id to the number of its kept copy.
+type Generation = HashMap<EventId, u64, BuildHasherDefault<IdHasher>>;
 
 /// Ids are hashes already: their first eight bytes are as good as any.
 #[derive(Debug, Default)]
@@ -88,47 +80,30 @@ impl Dedupe {
         }
     }
 
-    /// Tells whether `id` was seen, and remembers it.
-    pub fn offer(&mut self, id: EventId, epoch: EpochId, now: Mono) -> Verdict {
-        self.turn(now);
-        match self.find(id) {
-            Some(Copies::Durable) => Verdict::Durable,
-            Some(pending @ Copies::Pending(_)) => {
-                *pending = Copies::Pending(Some(epoch));
-                Verdict::Owed
-            }
+    /// Tells whether `id` was seen; remembers it under `number`, which its copy will have, when it
+    /// was not. `durable_below` is the journal's: ids of copies that are not durable are never
+    /// forgotten.
+    pub fn offer(&mut self, id: EventId, number: u64, durable_below: u64, now: Mono) -> Verdict {
+        self.turn(durable_below, now);
+        match self.number(id) {
+            Some(kept) => Verdict::Seen(kept),
             None => {
-                self.young.insert(id, Copies::Pending(None));
+                self.young.insert(id, number);
                 Verdict::First
             }
         }
     }
 
+    /// The number under which a copy of `id` was kept within the window.
+    #[must_use]
+    pub fn number(&self, id: EventId) -> Option<u64> {
+        self.young.get(&id).or_else(|| self.old.get(&id)).copied()
+    }
+
     /// Whether `id` was seen within the window.
     #[must_use]
     pub fn contains(&self, id: EventId) -> bool {
-        self.young.contains_key(&id) || self.old.contains_key(&id)
-    }
-
-    /// The kept copy of `id` is durable; whoever waited for it is free.
-    pub fn settled(&mut self, id: EventId) {
-        if let Some(copies) = self.find(id) {
-            *copies = Copies::Durable;
-        }
-    }
-
-    /// The kept copy of `id` failed for good. Returns the epoch of a copy that was owed and must
-    /// be handed on now; the id counts as not seen again when there was none.
-    pub fn failed(&mut self, id: EventId) -> Option<EpochId> {
-        let owed = match self.find(id) {
-            Some(Copies::Pending(owed)) => owed.take(),
-            Some(Copies::Durable) | None => return None,
-        };
-        if owed.is_none() {
-            self.young.remove(&id);
-            self.old.remove(&id);
-        }
-        owed
+        self.number(id).is_some()
     }
 
     /// How many ids are remembered.
@@ -150,14 +125,7 @@ impl Dedupe {
         self.evicted_early
     }
 
-    fn find(&mut self, id: EventId) -> Option<&mut Copies> {
-        match self.young.get_mut(&id) {
-            Some(copies) => Some(copies),
-            None => self.old.get_mut(&id),
-        }
-    }
-
-    fn turn(&mut self, now: Mono) {
+    fn turn(&mut self, durable_below: u64, now: Mono) {
         let since = *self.young_since.get_or_insert(now);
         let aged = now.since(since) >= self.window.span;
         let full = self.young.len() >= self.window.cap / 2;
@@ -167,9 +135,9 @@ impl Dedupe {
         if full && !aged && !self.old.is_empty() {
             self.evicted_early += 1;
         }
-        // what is still pending keeps its obligation across the turn
+        // what is not durable keeps its obligation across the turn
         let forgotten = std::mem::replace(&mut self.old, std::mem::take(&mut self.young));
-        self.young.extend(forgotten.into_iter().filter(|(_, c)| *c != Copies::Durable));
+        self.young.extend(forgotten.into_iter().filter(|(_, number)| *number >= durable_below));
         self.young_since = Some(now);
     }
 }
@@ -177,9 +145,6 @@ impl Dedupe {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    const EPOCH: EpochId = EpochId([1; 16]);
-    const OTHER: EpochId = EpochId([2; 16]);
 
     fn id(n: u64) -> EventId {
         let mut bytes = [7; 16];
@@ -192,52 +157,39 @@ mod tests {
     }
 
     #[test]
-    fn a_copy_is_owed_until_the_kept_one_is_durable() {
+    fn a_copy_is_told_the_number_of_the_kept_one() {
         let mut seen = Dedupe::new(Window::default());
-        assert_eq!(seen.offer(id(1), EPOCH, at(0)), Verdict::First);
-        assert_eq!(seen.offer(id(1), OTHER, at(0)), Verdict::Owed);
-        seen.settled(id(1));
-        assert_eq!(seen.offer(id(1), OTHER, at(1)), Verdict::Durable);
-    }
-
-    #[test]
-    fn a_failed_copy_hands_the_obligation_to_the_one_that_waited() {
-        let mut seen = Dedupe::new(Window::default());
-        seen.offer(id(1), EPOCH, at(0));
-        seen.offer(id(1), OTHER, at(0));
-        assert_eq!(seen.failed(id(1)), Some(OTHER));
-        assert_eq!(seen.failed(id(1)), None, "nobody else waits");
-        assert_eq!(seen.offer(id(1), EPOCH, at(1)), Verdict::First, "so the next one is kept");
+        assert_eq!(seen.offer(id(1), 70, 0, at(0)), Verdict::First);
+        assert_eq!(seen.offer(id(1), 71, 0, at(0)), Verdict::Seen(70));
+        assert_eq!(seen.offer(id(1), 72, 71, at(1)), Verdict::Seen(70), "durable or not");
     }
 
     #[test]
     fn a_thousand_events_of_one_millisecond_are_a_thousand_events() {
         let mut seen = Dedupe::new(Window::default());
-        assert!((0..1000).all(|n| seen.offer(id(n), EPOCH, at(0)) == Verdict::First));
-        assert!((0..1000).all(|n| seen.offer(id(n), OTHER, at(0)) == Verdict::Owed));
+        assert!((0..1000).all(|n| seen.offer(id(n), n, 0, at(0)) == Verdict::First));
+        assert!((0..1000).all(|n| seen.offer(id(n), 0, 0, at(0)) == Verdict::Seen(n)));
     }
 
     #[test]
     fn an_id_is_remembered_for_the_whole_window_and_forgotten_after_two() {
         let mut seen = Dedupe::new(Window { span: Duration::from_secs(10), cap: 1000 });
-        seen.offer(id(1), EPOCH, at(0));
-        seen.settled(id(1));
-        assert_eq!(seen.offer(id(1), EPOCH, at(10)), Verdict::Durable);
-        seen.offer(id(2), EPOCH, at(20));
-        seen.offer(id(3), EPOCH, at(30));
-        assert_eq!(seen.offer(id(1), EPOCH, at(30)), Verdict::First);
+        seen.offer(id(1), 1, 9, at(0));
+        assert_eq!(seen.offer(id(1), 9, 9, at(10)), Verdict::Seen(1));
+        seen.offer(id(2), 2, 9, at(20));
+        seen.offer(id(3), 3, 9, at(30));
+        assert_eq!(seen.offer(id(1), 9, 9, at(30)), Verdict::First);
     }
 
     #[test]
-    fn at_the_cap_whole_generations_go_and_pending_ids_stay() {
+    fn at_the_cap_whole_generations_go_and_ids_of_what_is_not_durable_stay() {
         let mut seen = Dedupe::new(Window { span: Duration::from_secs(900), cap: 100 });
-        seen.offer(id(0), EPOCH, at(0));
+        seen.offer(id(0), 5_000, 0, at(0));
         for n in 1..1000 {
-            seen.offer(id(n), EPOCH, at(1));
-            seen.settled(id(n));
+            seen.offer(id(n), n, 5_000, at(1));
         }
         assert!(seen.len() <= 101, "{}", seen.len());
         assert!(seen.evicted_early() > 0);
-        assert_eq!(seen.offer(id(0), OTHER, at(2)), Verdict::Owed);
+        assert_eq!(seen.offer(id(0), 9_999, 5_000, at(2)), Verdict::Seen(5_000));
     }
 }

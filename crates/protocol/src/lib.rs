@@ -12,25 +12,33 @@
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
-//! | records | [`producer`] |
+//! | records | [`producer`], [`journal`] |
+//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`certificate`] |
 
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
+pub mod certificate;
 pub mod channel;
 pub mod cursor;
 pub mod dedupe;
 pub mod domain;
 pub mod envelope;
+pub mod gaps;
 pub mod gate;
 pub mod heartbeat;
 pub mod identity;
+pub mod journal;
+pub mod ledger;
 pub mod producer;
 pub mod rotation;
 mod scan;
+pub mod server_time;
 pub mod session;
 pub mod splice;
 pub mod subscriptions;
 pub mod text;
 pub mod timings;
 pub mod token;
+pub mod topic;
+pub mod watermark;

@@ -6,7 +6,6 @@ use std::time::Duration;
 use crate::channel::{self, Action as ChannelAction, Channel};
 use crate::domain::{Dice, EndReason, Mono};
 use crate::envelope::SystemNotice;
-use crate::subscriptions::Answered;
 use crate::timings::Timings;
 
 /// Names a channel within its leg: answers of an old one never reach a new one.
@@ -96,14 +95,6 @@ impl Leg {
             self.retire_at = Some(now + self.timings.overlap);
         }
         self.promote_if_current_is_down();
-        self.collect();
-    }
-
-    /// Answer to a subscribe that was made on a living channel.
-    pub fn resubscribed(&mut self, life: Life, answer: &[Answered]) {
-        if let Some(channel) = self.channel_mut(life) {
-            channel.resubscribed(answer);
-        }
         self.collect();
     }
 
@@ -321,7 +312,9 @@ mod tests {
                     ChannelAction::Call(Step::Dial) => Some(channel::Input::Opened),
                     ChannelAction::Close(reason) => Some(channel::Input::Ended(*reason)),
                     ChannelAction::NowLive | ChannelAction::Down(_) => None,
-                    ChannelAction::Topics(_) | ChannelAction::Crowded(_) => None,
+                    ChannelAction::Topics(_)
+                    | ChannelAction::Covered(_)
+                    | ChannelAction::Crowded(_) => None,
                 };
                 let dialled = matches!(action.what, ChannelAction::Call(Step::Dial));
                 let life = action.life;

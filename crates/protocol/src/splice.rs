@@ -21,7 +21,8 @@ pub struct Splice<T> {
 #[derive(Debug)]
 struct Joining<T> {
     until: Mono,
-    held: VecDeque<(EventId, T)>,
+    /// A barrier has no id and waits like an event.
+    held: VecDeque<(Option<EventId>, T)>,
 }
 
 impl<T> Splice<T> {
@@ -40,8 +41,15 @@ impl<T> Splice<T> {
     /// Takes an item in the order of arrival. Returns what may go on now, in order: nothing while
     /// it is held; everything held when the splice point is found.
     ///
-    /// `seen` says whether another channel delivered the event already.
-    pub fn arrive(&mut self, epoch: EpochId, id: EventId, item: T, seen: bool) -> Released<T> {
+    /// `seen` says whether another channel delivered the event already. A barrier has no id: it may
+    /// not overtake the events before it, or it would prove what is still held.
+    pub fn arrive(
+        &mut self,
+        epoch: EpochId,
+        id: Option<EventId>,
+        item: T,
+        seen: bool,
+    ) -> Released<T> {
         let Some(joining) = self.joining.get_mut(&epoch) else {
             return Released::One(item);
         };
@@ -58,7 +66,7 @@ impl<T> Splice<T> {
         let found = self
             .joining
             .iter()
-            .find(|(_, joining)| joining.held.iter().any(|(held, _)| *held == id))
+            .find(|(_, joining)| joining.held.iter().any(|(held, _)| *held == Some(id)))
             .map(|(epoch, _)| *epoch);
         found.map_or(Released::None, |epoch| self.release(epoch))
     }
@@ -146,10 +154,10 @@ mod tests {
     #[test]
     fn a_joining_channel_waits_for_its_slower_sibling() {
         let mut splice = splice();
-        assert_eq!(splice.arrive(NEW, id(3), 3, false), Released::None);
-        assert_eq!(splice.arrive(OLD, id(1), 1, false), Released::One(1));
+        assert_eq!(splice.arrive(NEW, Some(id(3)), 3, false), Released::None);
+        assert_eq!(splice.arrive(OLD, Some(id(1)), 1, false), Released::One(1));
         assert_eq!(splice.established(id(1)), Released::None);
-        assert_eq!(splice.arrive(OLD, id(3), 30, true), Released::One(30));
+        assert_eq!(splice.arrive(OLD, Some(id(3)), 30, true), Released::One(30));
         assert_eq!(splice.established(id(3)), Released::Many(vec![3]));
         assert!(splice.is_idle());
     }
@@ -157,14 +165,23 @@ mod tests {
     #[test]
     fn a_joining_channel_that_is_behind_is_spliced_at_its_first_copy() {
         let mut splice = splice();
-        assert_eq!(splice.arrive(NEW, id(1), 1, true), Released::Many(vec![1]));
-        assert_eq!(splice.arrive(NEW, id(2), 2, false), Released::One(2));
+        assert_eq!(splice.arrive(NEW, Some(id(1)), 1, true), Released::Many(vec![1]));
+        assert_eq!(splice.arrive(NEW, Some(id(2)), 2, false), Released::One(2));
+    }
+
+    #[test]
+    fn a_barrier_does_not_overtake_what_is_held() {
+        let mut splice = splice();
+        splice.arrive(NEW, Some(id(1)), 1, false);
+        assert_eq!(splice.arrive(NEW, None, 100, false), Released::None);
+        assert_eq!(splice.arrive(OLD, None, 200, false), Released::One(200));
+        assert_eq!(splice.release(NEW), Released::Many(vec![1, 100]));
     }
 
     #[test]
     fn a_quiet_sibling_delays_no_longer_than_the_hold() {
         let mut splice = splice();
-        splice.arrive(NEW, id(1), 1, false);
+        splice.arrive(NEW, Some(id(1)), 1, false);
         assert_eq!(splice.poll_timeout(), Some(Mono(0) + Duration::from_secs(2)));
         assert_eq!(splice.handle_timeout(Mono(1_999_999_999)), Vec::<u8>::new());
         assert_eq!(splice.handle_timeout(Mono(2_000_000_000)), vec![1]);

@@ -39,6 +39,29 @@ pub struct Timings {
     pub retry_after_jitter: Duration,
     /// Ids are remembered this long.
     pub dedupe_window: Duration,
+    /// Coverage begins this long after a verified subscription on an open socket: when the platform
+    /// begins to fan out is not documented.
+    pub join_margin: Duration,
+    /// The durable watermark is claimed this long after it moved, at most.
+    pub claim_cadence: Duration,
+    /// A hole is recorded as a gap when late acknowledgements have not closed it by then.
+    pub gap_patience: Duration,
+    /// An epoch of another process counts as living this long after its newest claim.
+    pub claim_fresh: Duration,
+    /// Time between an occurrence and its notification, at most: the margin by which gaps are read.
+    pub margin: Duration,
+    /// History is queried this long after the end of a gap, three times.
+    pub query_reads: [Duration; 3],
+    /// History's jobs are asked without a word about their availability after this long.
+    pub jobs_after: Duration,
+    /// Between two authoritative readings.
+    pub read_spacing: Duration,
+    /// Closed gaps are read again this long after their end: history is rewritten at night.
+    pub late_reads: [Duration; 2],
+    /// History reaches back this far.
+    pub history_reach: Duration,
+    /// Length of the intervals that certificates speak of.
+    pub certificate_interval: Duration,
 }
 
 impl Default for Timings {
@@ -62,6 +85,17 @@ impl Default for Timings {
             probe_cap: secs(14),
             retry_after_jitter: secs(5),
             dedupe_window: secs(900),
+            join_margin: secs(5),
+            claim_cadence: secs(5),
+            gap_patience: secs(20),
+            claim_fresh: secs(30),
+            margin: secs(300),
+            query_reads: [secs(300), secs(1800), secs(2 * 3600)],
+            jobs_after: secs(26 * 3600),
+            read_spacing: secs(3600),
+            late_reads: [secs(50 * 3600), secs(72 * 3600)],
+            history_reach: secs(30 * 86_400),
+            certificate_interval: secs(3600),
         }
     }
 }
@@ -84,6 +118,13 @@ impl Timings {
             creation_spacing: fast(real.creation_spacing),
             creation_window: fast(real.creation_window),
             retry_after_jitter: Duration::from_secs(1),
+            margin: fast(real.margin),
+            query_reads: real.query_reads.map(fast),
+            jobs_after: fast(real.jobs_after),
+            read_spacing: fast(real.read_spacing),
+            late_reads: real.late_reads.map(fast),
+            certificate_interval: fast(real.certificate_interval),
+            gap_patience: Duration::from_secs(2),
             ..real
         }
     }
@@ -102,6 +143,8 @@ impl Timings {
         at_most("ping_interval", self.ping_interval, real.ping_interval);
         at_most("ping_timeout", self.ping_timeout, real.ping_timeout);
         at_most("splice", self.splice, real.splice);
+        at_most("claim_cadence", self.claim_cadence, real.claim_cadence);
+        at_most("gap_patience", self.gap_patience, real.gap_patience);
         let mut at_least = |name, value: Duration, bound: Duration| {
             if value < bound {
                 weak.push((name, value, bound));
@@ -111,6 +154,9 @@ impl Timings {
         at_least("useful", self.useful, real.useful);
         at_least("dedupe_window", self.dedupe_window, real.dedupe_window);
         at_least("creation_spacing", self.creation_spacing, real.creation_spacing);
+        at_least("join_margin", self.join_margin, real.join_margin);
+        at_least("margin", self.margin, real.margin);
+        at_least("read_spacing", self.read_spacing, real.read_spacing);
         weak
     }
 }

@@ -1,5 +1,6 @@
 use trunkline_protocol::domain::{EpochId, Frame, Leg, Now, WriterId};
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::topic::class_of;
 
 use super::*;
 use crate::decode::{body, open::Opener};
@@ -45,7 +46,7 @@ fn good() -> Evidence {
         };
         let event = opener.open(frame).expect("an envelope");
         let facts = body::read(&event).expect("a body");
-        let value = encoder.encode(&event, &facts, body::topic_class).to_vec();
+        let value = encoder.encode(&event, &facts, class_of).to_vec();
         let mut headers = Vec::new();
         router
             .headers(&event, &facts)

@@ -144,3 +144,67 @@ fn a_channel_that_was_taken_is_never_fought_for() {
     let seen = bench.tell(Input::Ended(EndReason::Kicked), 100);
     assert_eq!(seen, [Action::Down(EndReason::Kicked), Action::Call(Step::Count)]);
 }
+
+fn two() -> BTreeSet<String> {
+    BTreeSet::from(["v2.a.1.x".to_owned(), "v2.b.1.x".to_owned()])
+}
+
+fn permitted(topics: &[&str]) -> Input {
+    let entity =
+        |topic: &&str| Answered { topic: (*topic).into(), permitted: true, ..Answered::default() };
+    Input::Subscribed(topics.iter().map(entity).collect())
+}
+
+#[test]
+fn a_changed_list_is_set_on_the_open_socket_and_covers_only_once_it_was_read_back() {
+    let mut bench = Bench::live(0);
+    bench.channel.want(two());
+    assert_eq!(bench.actions(), [Action::Call(Step::Subscribe)]);
+    assert_eq!(bench.channel.covered().len(), 1);
+    let seen = bench.tell(permitted(&["v2.a.1.x", "v2.b.1.x"]), 1);
+    assert_eq!(seen, [Action::Topics(vec![]), Action::Call(Step::Verify)]);
+    assert_eq!(bench.tell(Input::Listed(two()), 2), [Action::Covered(two())]);
+    assert!(bench.channel.is_live());
+}
+
+#[test]
+fn a_change_that_fails_is_tried_again_and_one_that_comes_meanwhile_is_not_forgotten() {
+    let mut bench = Bench::live(0);
+    bench.channel.want(two());
+    bench.actions();
+    bench.tell(Input::Failed, 1); // the first try again is immediate
+    assert!(bench.channel.is_live());
+    bench.tell(Input::Failed, 2);
+    let due = bench.channel.poll_timeout().expect("it is tried again");
+    bench.channel.handle_timeout(due);
+    assert_eq!(bench.actions().pop(), Some(Action::Call(Step::Subscribe)));
+    let mut three = two();
+    three.insert("v2.c.1.x".to_owned());
+    bench.channel.want(three.clone());
+    assert_eq!(bench.actions(), [], "one change at a time");
+    bench.tell(permitted(&["v2.a.1.x", "v2.b.1.x"]), 3);
+    let seen = bench.tell(Input::Listed(two()), 4);
+    assert_eq!(seen, [Action::Covered(two()), Action::Call(Step::Subscribe)]);
+}
+
+#[test]
+fn a_list_that_changed_while_the_socket_was_being_opened_is_set_as_soon_as_it_is_open() {
+    let mut bench = Bench::live(0);
+    bench.tell(Input::Ended(EndReason::Reset), 100);
+    bench.tell(listed(), 100);
+    bench.channel.want(two());
+    assert_eq!(bench.actions(), []);
+    assert_eq!(bench.tell(Input::Opened, 101), [Action::Call(Step::Subscribe)]);
+    bench.tell(Input::Ended(EndReason::Reset), 102);
+    assert_eq!(bench.wait(140), Some(Action::Call(Step::Subscribe)), "before the next socket");
+}
+
+#[test]
+fn a_refused_topic_is_not_covered() {
+    let mut bench = Bench::live(0);
+    bench.channel.want(two());
+    bench.actions();
+    bench.tell(permitted(&["v2.a.1.x"]), 1);
+    let only = BTreeSet::from(["v2.a.1.x".to_owned()]);
+    assert_eq!(bench.tell(Input::Listed(only.clone()), 2), [Action::Covered(only)]);
+}

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::{Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 macro_rules! hex_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -27,6 +27,29 @@ macro_rules! hex_id {
         impl fmt::Debug for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
                 write!(f, "{}({})", stringify!($name), self.to_hex().as_str())
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = NotAnId;
+
+            fn from_str(text: &str) -> Result<Self, NotAnId> {
+                let (pairs, rest) = text.as_bytes().as_chunks::<2>();
+                let mut bytes = [0; 16];
+                if pairs.len() != bytes.len() || !rest.is_empty() {
+                    return Err(NotAnId);
+                }
+                for (byte, pair) in bytes.iter_mut().zip(pairs) {
+                    *byte = nibble(pair[0])? << 4 | nibble(pair[1])?;
+                }
+                Ok(Self(bytes))
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                let text = std::borrow::Cow::<'de, str>::deserialize(deserializer)?;
+                text.parse().map_err(serde::de::Error::custom)
             }
         }
 
@@ -55,6 +78,29 @@ hex_id!(
     /// One incarnation of a process. Random, drawn at start.
     WriterId
 );
+
+hex_id!(
+    /// A set of topics: first 16 bytes of BLAKE3 over the sorted names, each behind its length.
+    SetDigest
+);
+hex_id!(
+    /// A gap: first 16 bytes of BLAKE3 over shard, topic class and start. Whoever derives the same
+    /// gap gives it the same name.
+    GapId
+);
+
+/// A text is not the 32 lowercase hexadecimal digits of an id.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not 32 lowercase hexadecimal digits")]
+pub struct NotAnId;
+
+fn nibble(digit: u8) -> Result<u8, NotAnId> {
+    match digit {
+        b'0'..=b'9' => Ok(digit - b'0'),
+        b'a'..=b'f' => Ok(digit - b'a' + 10),
+        _ => Err(NotAnId),
+    }
+}
 
 /// Thirty-two hexadecimal digits without an allocation.
 #[derive(Clone, Copy)]
@@ -86,5 +132,11 @@ mod tests {
     fn an_id_is_written_as_32_lowercase_digits() {
         let id = EventId([0, 1, 0xab, 0xff, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15]);
         assert_eq!(id.to_string(), "0001abff0405060708090a0b0c0d0e0f");
+        assert_eq!("0001abff0405060708090a0b0c0d0e0f".parse(), Ok(id));
+        for wrong in
+            ["", "00", "0001ABFF0405060708090a0b0c0d0e0f", "0001abff0405060708090a0b0c0d0e0"]
+        {
+            assert_eq!(wrong.parse::<EventId>(), Err(NotAnId), "{wrong}");
+        }
     }
 }

@@ -3,12 +3,17 @@
 use std::ops::{Add, Sub};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 /// Monotonic nanoseconds since an origin of the driver's choice; only differences mean anything.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Mono(pub u64);
 
-/// Milliseconds since the Unix epoch, as the local machine believes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Milliseconds since the Unix epoch by the platform's clock, as far as it is known.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+#[serde(transparent)]
 pub struct Wall(pub i64);
 
 /// One reading of both clocks.
@@ -45,6 +50,18 @@ impl Sub<Duration> for Mono {
 }
 
 impl Wall {
+    /// The wall time `duration` earlier; saturates.
+    #[must_use]
+    pub fn minus(self, duration: Duration) -> Self {
+        Self(self.0.saturating_sub(i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)))
+    }
+
+    /// Time passed since `earlier`; zero when `earlier` lies ahead.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+
     /// The wall time `duration` later; saturates.
     #[must_use]
     pub fn plus(self, duration: Duration) -> Self {

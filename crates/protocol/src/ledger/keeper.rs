@@ -1,0 +1,533 @@
+//! Keeps the ledger of all shards: what sockets report becomes facts, what no fact covers becomes
+//! gaps. Facts of other writers are added as they are.
+//!
+//! ```text
+//! begun ──► epoch fact      moved ──► claim fact, within 5 s      ended ──► last claim, end fact
+//! hole ── 20 s later still there ──► gap fact, growing ── coverage resumes ──► gap fact, bounded
+//! ```
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use super::{
+    Contradiction, Fact, Gap, Hole, Living, Reading, Repair, ShardLedger, Stamped, VERSION, Want,
+};
+use crate::domain::{EndReason, EpochId, GapId, Interval, Leg, Outcome, SetDigest, Wall, WriterId};
+use crate::timings::Timings;
+
+/// What happened to coverage.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum News {
+    /// These single topics are wanted, by shard.
+    Wanted {
+        /// The whole list.
+        shards: Vec<BTreeSet<String>>,
+        /// When the list was read the last time before; topics that are new may have been there
+        /// since. `None` for a list that cannot have changed.
+        looked_before: Option<Wall>,
+    },
+    /// A socket with a verified subscription is open, or topics were added to one.
+    Begun {
+        /// Names the coverage.
+        epoch: EpochId,
+        /// Where.
+        leg: Leg,
+        /// Single topics, permitted and read back.
+        topics: BTreeSet<String>,
+        /// When, at the latest.
+        at: Wall,
+        /// The coverage of the open socket to which topics were added.
+        rides: Option<EpochId>,
+    },
+    /// Everything fanned out before this is durable.
+    Moved {
+        /// For this coverage.
+        epoch: EpochId,
+        /// The watermark.
+        to: Wall,
+    },
+    /// A socket is over; its watermark may still move.
+    Ended {
+        /// Its coverage.
+        epoch: EpochId,
+        /// Why.
+        reason: EndReason,
+    },
+    /// Its watermark will not move any more.
+    Settled {
+        /// Its coverage.
+        epoch: EpochId,
+    },
+    /// The coverage cannot be believed in this interval.
+    Doubted {
+        /// Whose shard.
+        shard: u16,
+        /// Which coverage.
+        epoch: EpochId,
+        /// Where.
+        interval: Interval,
+    },
+    /// History was read over a gap, and everything of it is durable.
+    Read {
+        /// Whose shard.
+        shard: u16,
+        /// Which gap.
+        gap: GapId,
+        /// What was read.
+        reading: Reading,
+    },
+    /// The rules of repair close a gap.
+    Closed {
+        /// Whose shard.
+        shard: u16,
+        /// Which gap.
+        gap: GapId,
+        /// How.
+        outcome: Outcome,
+    },
+}
+
+/// What the driver should do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Write the fact under its key; the newest of a key is what counts.
+    Write(Stamped),
+    /// An epoch id was used twice (I3): page.
+    Contradiction(EpochId),
+}
+
+/// One epoch of this process.
+#[derive(Clone, Debug)]
+struct Own {
+    shard: u16,
+    from: Wall,
+    rides: Option<EpochId>,
+    /// Of the socket; of the one it rides on where it rides.
+    watermark: Option<Wall>,
+    claimed: Option<Wall>,
+    claimed_at: Option<Wall>,
+    ended: bool,
+    settled: bool,
+}
+
+/// The facts of all shards and what follows from them.
+#[derive(Clone, Debug)]
+pub struct Keeper {
+    me: WriterId,
+    timings: Timings,
+    shards: BTreeMap<u16, ShardLedger>,
+    own: BTreeMap<EpochId, Own>,
+    /// When something was heard of a living epoch of somebody else.
+    peers: BTreeMap<EpochId, Wall>,
+    /// Wanted for the first time; activated by the first epoch that covers them.
+    expected: BTreeMap<u16, BTreeSet<String>>,
+    suspects: BTreeMap<(u16, String, Wall), Wall>,
+    look_at: Option<Wall>,
+    actions: VecDeque<Action>,
+}
+
+impl Keeper {
+    /// Knows nothing yet; `me` is this process.
+    #[must_use]
+    pub fn new(me: WriterId, timings: Timings) -> Self {
+        Self {
+            me,
+            timings,
+            shards: BTreeMap::new(),
+            own: BTreeMap::new(),
+            peers: BTreeMap::new(),
+            expected: BTreeMap::new(),
+            suspects: BTreeMap::new(),
+            look_at: None,
+            actions: VecDeque::new(),
+        }
+    }
+
+    /// Adds a fact that was read back, of this process or of another one.
+    pub fn read(&mut self, stamped: &Stamped, now: Wall) {
+        let ledger = self.shards.entry(stamped.shard).or_default();
+        if let Err(Contradiction(epoch)) = ledger.add(stamped.writer, &stamped.fact) {
+            self.actions.push_back(Action::Contradiction(epoch));
+        }
+        if stamped.writer != self.me {
+            match &stamped.fact {
+                // as of the claim, so that a dead writer's last words do not make it live
+                Fact::Claim { epoch, interval } => _ = self.peers.insert(*epoch, interval.to),
+                Fact::Epoch { epoch, from, .. } => _ = self.peers.insert(*epoch, *from),
+                Fact::End { epoch, .. } => _ = self.peers.remove(epoch),
+                Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } | Fact::Gap(_) => {}
+            }
+        }
+        self.look_soon(now);
+    }
+
+    /// Tells what happened.
+    pub fn handle(&mut self, news: News, now: Wall) {
+        match news {
+            News::Wanted { shards, looked_before } => self.wanted(&shards, looked_before, now),
+            News::Begun { epoch, leg, topics, at, rides } => {
+                self.begun(epoch, leg, topics, at, rides, now);
+            }
+            News::Moved { epoch, to } => {
+                for own in self.on_socket(epoch) {
+                    own.watermark = own.watermark.max(Some(to));
+                }
+                self.claim(now);
+            }
+            News::Ended { epoch, reason } => {
+                let ids = self.ids_on_socket(epoch);
+                for own in self.on_socket(epoch) {
+                    own.ended = true;
+                }
+                self.claim(now);
+                for id in ids {
+                    let Some(shard) = self.own.get(&id).map(|own| own.shard) else { continue };
+                    self.write(shard, Fact::End { epoch: id, at: now, cause: reason.into() });
+                }
+            }
+            News::Settled { epoch } => {
+                for own in self.on_socket(epoch) {
+                    own.settled = true;
+                }
+                self.claim(now);
+                self.own.retain(|_, own| !own.settled);
+            }
+            News::Doubted { shard, epoch, interval } => {
+                self.write(shard, Fact::Doubt { epoch, interval });
+            }
+            News::Read { shard, gap, reading } => {
+                self.repair(shard, gap, |repair| repair.reads.push(reading));
+            }
+            News::Closed { shard, gap, outcome } => self.repair(shard, gap, |repair| {
+                repair.outcome = Some(outcome);
+                repair.closed_at = Some(now);
+            }),
+        }
+        self.look_soon(now);
+    }
+
+    /// The next thing to do; call until `None`.
+    pub fn poll(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    /// When to call [`Self::handle_timeout`].
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Wall> {
+        let due = |own: &Own| Some(own.claimed_at?.plus(self.timings.claim_cadence));
+        let claims = self.own.values().filter(|own| own.is_behind()).filter_map(due);
+        claims.chain(self.look_at).min()
+    }
+
+    /// Time passed.
+    pub fn handle_timeout(&mut self, now: Wall) {
+        self.claim(now);
+        if self.look_at.is_some_and(|at| at <= now) {
+            self.look_at = None;
+            self.look(now);
+        }
+    }
+
+    /// Everything known, by shard.
+    #[must_use]
+    pub fn shards(&self) -> &BTreeMap<u16, ShardLedger> {
+        &self.shards
+    }
+
+    /// The plan of topics that was in force when the facts were written, by shard, to go on with.
+    #[must_use]
+    pub fn plan(&self) -> Vec<BTreeSet<String>> {
+        let count = self.shards.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
+        let mut plan = vec![BTreeSet::new(); count];
+        for (shard, ledger) in &self.shards {
+            let open = ledger.wanted().into_iter().flatten().filter(|(_, want)| want.to.is_none());
+            plan[usize::from(*shard)].extend(open.map(|(topic, _)| topic.clone()));
+        }
+        plan
+    }
+
+    /// Epochs that hear now, of whatever process.
+    #[must_use]
+    pub fn living(&self, shard: u16, now: Wall) -> Vec<Living> {
+        let Some(ledger) = self.shards.get(&shard) else { return Vec::new() };
+        let own = self.own.iter().filter(|(_, own)| own.shard == shard && !own.ended);
+        let own = own.map(|(epoch, own)| Living {
+            epoch: *epoch,
+            from: own.watermark.map_or(own.from, |watermark| watermark.max(own.from)),
+        });
+        let fresh = self.timings.claim_fresh + self.timings.ping_interval;
+        let peers = self.peers.iter().filter(|(_, seen)| seen.plus(fresh) >= now);
+        let peers = peers.filter_map(|(epoch, _)| {
+            let known = ledger.epochs().get(epoch)?;
+            let start = known.start.filter(|_| known.end.is_none())?;
+            let from = known.claim.map_or(start.from, |claim| claim.to);
+            Some(Living { epoch: *epoch, from })
+        });
+        own.chain(peers).collect()
+    }
+
+    /// Up to where every wanted topic of a shard is proven without a hole, from its last hole on;
+    /// `None` while nothing is.
+    #[must_use]
+    pub fn watermark(&self, shard: u16) -> Option<Wall> {
+        let ledger = self.shards.get(&shard)?;
+        let end = |class: &String| {
+            let since = ledger.class_since(class)?;
+            let covered = ledger.class_coverage(class).0;
+            // what was not wanted yet, or is not wanted any more, holds nobody back and proves nothing
+            let ends = covered.intervals().iter().rev().map(|interval| interval.to);
+            ends.into_iter().find(|to| *to != Wall(i64::MAX)).filter(|to| *to > since)
+        };
+        ledger.classes().iter().map(end).min().flatten()
+    }
+
+    fn wanted(&mut self, shards: &[BTreeSet<String>], looked_before: Option<Wall>, now: Wall) {
+        let last = self.shards.keys().next_back().map_or(0, |last| usize::from(*last) + 1);
+        for index in 0..shards.len().max(last) {
+            let Ok(shard) = u16::try_from(index) else { return };
+            let nothing = BTreeSet::new();
+            let topics = shards.get(index).unwrap_or(&nothing);
+            let known = self.shards.get(&shard).and_then(|l| l.wanted()).cloned();
+            let since = looked_before.or_else(|| self.shards.get(&shard)?.wanted_as_of());
+            let mut next = known.clone().unwrap_or_default();
+            for (topic, want) in &mut next {
+                if !topics.contains(topic) {
+                    want.to = want.to.or(Some(now));
+                }
+            }
+            for topic in topics {
+                let open = next.get(topic).is_some_and(|want| want.to.is_none());
+                match since {
+                    _ if open => {}
+                    Some(since) => _ = next.insert(topic.clone(), Want { from: since, to: None }),
+                    None => _ = self.expected.entry(shard).or_default().insert(topic.clone()),
+                }
+            }
+            if !next.is_empty() {
+                self.write(shard, Fact::Wanted { as_of: now, topics: next });
+            }
+        }
+    }
+
+    fn begun(
+        &mut self,
+        epoch: EpochId,
+        leg: Leg,
+        topics: BTreeSet<String>,
+        at: Wall,
+        rides: Option<EpochId>,
+        now: Wall,
+    ) {
+        let from = at.plus(self.timings.join_margin);
+        let first_seen = self.expected.get_mut(&leg.shard).map(|expected| {
+            let first: BTreeSet<String> = expected.intersection(&topics).cloned().collect();
+            expected.retain(|topic| !first.contains(topic));
+            first
+        });
+        if let Some(first) = first_seen.filter(|first| !first.is_empty()) {
+            let ledger = self.shards.get(&leg.shard);
+            let mut all = ledger.and_then(|ledger| ledger.wanted()).cloned().unwrap_or_default();
+            all.extend(first.into_iter().map(|topic| (topic, Want { from, to: None })));
+            self.write(leg.shard, Fact::Wanted { as_of: now, topics: all });
+        }
+        let set = digest(&topics);
+        if self.shards.get(&leg.shard).is_none_or(|ledger| ledger.set(set).is_none()) {
+            self.write(leg.shard, Fact::Set { set, topics: topics.into_iter().collect() });
+        }
+        let watermark = rides.and_then(|socket| self.own.get(&socket)?.watermark);
+        self.write(leg.shard, Fact::Epoch { epoch, set, leg: leg.ordinal, from, rides });
+        let own = Own {
+            shard: leg.shard,
+            from,
+            rides,
+            watermark,
+            claimed: None,
+            claimed_at: None,
+            ended: false,
+            settled: false,
+        };
+        self.own.insert(epoch, own);
+    }
+
+    fn ids_on_socket(&self, socket: EpochId) -> Vec<EpochId> {
+        let on = |(id, own): &(&EpochId, &Own)| **id == socket || own.rides == Some(socket);
+        self.own.iter().filter(on).map(|(id, _)| *id).collect()
+    }
+
+    fn on_socket(&mut self, socket: EpochId) -> impl Iterator<Item = &mut Own> {
+        let on =
+            move |(id, own): &(&EpochId, &mut Own)| **id == socket || own.rides == Some(socket);
+        self.own.iter_mut().filter(on).map(|(_, own)| own)
+    }
+
+    /// Claims what is proven and not claimed, each epoch at most once per cadence.
+    fn claim(&mut self, now: Wall) {
+        let cadence = self.timings.claim_cadence;
+        let due = |own: &Own| own.ended || own.claimed_at.is_none_or(|at| at.plus(cadence) <= now);
+        let mut facts = Vec::new();
+        for (epoch, own) in &mut self.own {
+            if own.is_behind() && due(own) {
+                own.claimed = own.watermark;
+                own.claimed_at = Some(now);
+                let to = own.watermark.unwrap_or(own.from);
+                let interval = Interval::new(own.from, to);
+                facts.push((own.shard, Fact::Claim { epoch: *epoch, interval }));
+            }
+        }
+        facts.into_iter().for_each(|(shard, fact)| self.write(shard, fact));
+    }
+
+    fn write(&mut self, shard: u16, fact: Fact) {
+        let ledger = self.shards.entry(shard).or_default();
+        match ledger.add(self.me, &fact) {
+            Ok(()) => {
+                let stamped = Stamped { v: VERSION, shard, writer: self.me, fact };
+                self.actions.push_back(Action::Write(stamped));
+            }
+            Err(Contradiction(epoch)) => {
+                self.actions.push_back(Action::Contradiction(epoch));
+            }
+        }
+    }
+
+    fn repair(&mut self, shard: u16, gap: GapId, change: impl FnOnce(&mut Repair)) {
+        let known = self.shards.get(&shard).and_then(|ledger| ledger.gaps().get(&gap)).cloned();
+        if let Some(mut gap) = known {
+            change(&mut gap.repair);
+            self.write(shard, Fact::Gap(gap));
+        }
+    }
+
+    /// Holes are looked at a second after something changed, and again while there are some.
+    fn look_soon(&mut self, now: Wall) {
+        let soon = now.plus(std::time::Duration::from_secs(1));
+        self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
+    }
+
+    fn look(&mut self, now: Wall) {
+        let shards: Vec<u16> = self.shards.keys().copied().collect();
+        let mut again = false;
+        for shard in shards {
+            let living = self.living(shard, now);
+            let Some(ledger) = self.shards.get(&shard) else { continue };
+            let holes = ledger.holes(&living, now);
+            again |= !holes.is_empty();
+            again |= !self.peers.is_empty();
+            self.compare(shard, &holes, now);
+        }
+        if again {
+            self.look_soon(now);
+        }
+    }
+
+    /// Gaps follow holes: a hole that stays is recorded, and bounded when coverage resumes.
+    fn compare(&mut self, shard: u16, holes: &[Hole], now: Wall) {
+        let Some(ledger) = self.shards.get(&shard) else { return };
+        let mut open: BTreeMap<GapId, Gap> = ledger
+            .gaps()
+            .iter()
+            .filter(|(_, gap)| gap.repair.outcome.is_none())
+            .map(|(id, gap)| (*id, gap.clone()))
+            .collect();
+        let closed: Vec<Interval> = ledger
+            .gaps()
+            .values()
+            .filter(|gap| gap.repair.outcome.is_some())
+            .map(|gap| Interval::new(gap.from, gap.to.unwrap_or(gap.from)))
+            .collect();
+        let mut facts = Vec::new();
+        let mut seen = BTreeSet::new();
+        for hole in holes {
+            if closed.iter().any(|gap| gap.from <= hole.interval.from && hole.interval.to <= gap.to)
+            {
+                continue; // it was repaired: what claims lack, history has
+            }
+            let meets = |gap: &&Gap| {
+                gap.class == hole.class
+                    && gap.from < hole.interval.to
+                    && hole.interval.from <= gap.to.unwrap_or(Wall(i64::MAX))
+            };
+            let known = open.values().find(meets).map(|gap| gap.gap);
+            let to = (!hole.grows).then_some(hole.interval.to);
+            match known.and_then(|id| open.remove(&id)) {
+                Some(gap) => {
+                    let next = Gap {
+                        from: gap.from.max(hole.interval.from),
+                        to: to.or(gap.to),
+                        topics: hole.topics.clone(),
+                        ..gap.clone()
+                    };
+                    if next != gap {
+                        facts.push(Fact::Gap(next));
+                    }
+                }
+                None => {
+                    let key = (shard, hole.class.clone(), hole.interval.from);
+                    let first = *self.suspects.entry(key.clone()).or_insert(now);
+                    seen.insert(key);
+                    if first.plus(self.timings.gap_patience) <= now {
+                        facts.push(Fact::Gap(new_gap(shard, hole, to, now)));
+                    }
+                }
+            }
+        }
+        self.suspects.retain(|key, _| key.0 != shard || seen.contains(key));
+        for mut gap in open.into_values().filter(|gap| gap.repair.reads.is_empty()) {
+            gap.to = gap.to.or(Some(gap.from));
+            gap.repair.outcome = Some(Outcome::Covered);
+            gap.repair.closed_at = Some(now);
+            facts.push(Fact::Gap(gap));
+        }
+        facts.into_iter().for_each(|fact| self.write(shard, fact));
+    }
+}
+
+impl Own {
+    /// More is proven than was claimed.
+    fn is_behind(&self) -> bool {
+        self.watermark.is_some_and(|to| to > self.from && Some(to) > self.claimed)
+    }
+}
+
+fn new_gap(shard: u16, hole: &Hole, to: Option<Wall>, now: Wall) -> Gap {
+    Gap {
+        gap: gap_id(shard, &hole.class, hole.interval.from),
+        class: hole.class.clone(),
+        topics: hole.topics.clone(),
+        from: hole.interval.from,
+        to,
+        cause: hole.cause,
+        recorded_at: now,
+        repair: Repair::default(),
+    }
+}
+
+/// The name of a gap: whoever derives the same one gives it the same name.
+#[must_use]
+pub fn gap_id(shard: u16, class: &str, from: Wall) -> GapId {
+    let mut hasher = blake3::Hasher::new();
+    hasher.update(&shard.to_le_bytes());
+    hasher.update(&(class.len() as u64).to_le_bytes());
+    hasher.update(class.as_bytes());
+    hasher.update(&from.0.to_le_bytes());
+    GapId(half(&hasher.finalize()))
+}
+
+/// The name of a set of topics.
+#[must_use]
+pub fn digest(topics: &BTreeSet<String>) -> SetDigest {
+    let mut hasher = blake3::Hasher::new();
+    for topic in topics {
+        hasher.update(&(topic.len() as u64).to_le_bytes());
+        hasher.update(topic.as_bytes());
+    }
+    SetDigest(half(&hasher.finalize()))
+}
+
+fn half(hash: &blake3::Hash) -> [u8; 16] {
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash.as_bytes()[..16]);
+    half
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+use super::*;
+use crate::domain::{GapCause, Leg};
+
+const Q: &str = "v2.routing.queues.q1.conversations";
+const Q2: &str = "v2.routing.queues.q2.conversations";
+const S: i64 = 1_000;
+
+struct Bench {
+    keeper: Keeper,
+    written: Vec<Stamped>,
+    now: i64,
+}
+
+fn epoch(n: u8) -> EpochId {
+    EpochId([n; 16])
+}
+
+fn leg(ordinal: u8) -> Leg {
+    Leg { shard: 0, ordinal }
+}
+
+fn topics(topics: &[&str]) -> BTreeSet<String> {
+    topics.iter().map(|topic| (*topic).to_owned()).collect()
+}
+
+impl Bench {
+    fn of(writer: u8) -> Self {
+        let keeper = Keeper::new(WriterId([writer; 16]), Timings::default());
+        Self { keeper, written: Vec::new(), now: 0 }
+    }
+
+    /// Topics are wanted and one socket covers them since 5 s.
+    fn covered() -> Self {
+        let mut bench = Self::of(1);
+        bench.tell(0, News::Wanted { shards: vec![topics(&[Q])], looked_before: None });
+        bench.begin(0, 1, &[Q], None);
+        bench
+    }
+
+    fn begin(&mut self, now: i64, n: u8, over: &[&str], rides: Option<u8>) {
+        let rides = rides.map(epoch);
+        let epoch = epoch(n);
+        let at = Wall(now);
+        let topics = topics(over);
+        self.tell(now, News::Begun { epoch, leg: leg(n % 2), topics, at, rides });
+    }
+
+    fn tell(&mut self, now: i64, news: News) {
+        self.run(now);
+        self.keeper.handle(news, Wall(now));
+        self.drain();
+    }
+
+    /// Lets time pass, a look at a time.
+    fn run(&mut self, until: i64) {
+        while let Some(due) = self.keeper.poll_timeout().filter(|due| due.0 <= until) {
+            self.now = self.now.max(due.0);
+            self.keeper.handle_timeout(Wall(self.now));
+            self.drain();
+        }
+        self.now = until;
+    }
+
+    fn drain(&mut self) {
+        while let Some(action) = self.keeper.poll() {
+            match action {
+                Action::Write(stamped) => self.written.push(stamped),
+                Action::Contradiction(epoch) => panic!("{epoch} was used twice"),
+            }
+        }
+    }
+
+    fn claims(&self) -> Vec<(u8, i64, i64)> {
+        let claim = |stamped: &Stamped| match &stamped.fact {
+            Fact::Claim { epoch, interval } => Some((epoch.0[0], interval.from.0, interval.to.0)),
+            Fact::Set { .. }
+            | Fact::Epoch { .. }
+            | Fact::End { .. }
+            | Fact::Doubt { .. }
+            | Fact::Wanted { .. }
+            | Fact::Gap(_) => None,
+        };
+        self.written.iter().filter_map(claim).collect()
+    }
+
+    fn gaps(&self) -> Vec<Gap> {
+        self.keeper.shards().values().flat_map(|ledger| ledger.gaps().values().cloned()).collect()
+    }
+}
+
+#[test]
+fn coverage_begins_with_a_margin_after_the_socket_and_activates_the_topic() {
+    let mut bench = Bench::covered();
+    bench.tell(10 * S, News::Moved { epoch: epoch(1), to: Wall(4 * S) });
+    assert_eq!(bench.claims(), [], "the watermark lies before the start");
+    assert_eq!(bench.keeper.watermark(0), None);
+    bench.tell(20 * S, News::Moved { epoch: epoch(1), to: Wall(10 * S) });
+    assert_eq!(bench.claims(), [(1, 5 * S, 10 * S)]);
+    assert_eq!(bench.keeper.watermark(0), Some(Wall(10 * S)));
+    bench.run(60 * S);
+    assert_eq!(bench.gaps(), [], "what was never promised before is no gap");
+}
+
+#[test]
+fn a_claim_follows_within_five_seconds_and_at_once_at_the_end() {
+    let mut bench = Bench::covered();
+    let moved = |to| News::Moved { epoch: epoch(1), to: Wall(to) };
+    bench.tell(20 * S, moved(10 * S));
+    bench.tell(21 * S, moved(20 * S));
+    assert_eq!(bench.claims().len(), 1);
+    bench.run(25 * S);
+    assert_eq!(bench.claims().last(), Some(&(1, 5 * S, 20 * S)));
+    bench.tell(26 * S, moved(24 * S));
+    bench.tell(26 * S, News::Ended { epoch: epoch(1), reason: EndReason::Reset });
+    assert_eq!(bench.claims().last(), Some(&(1, 5 * S, 24 * S)));
+    bench.tell(27 * S, moved(25 * S));
+    assert_eq!(bench.claims().last(), Some(&(1, 5 * S, 25 * S)), "late acknowledgements count");
+}
+
+#[test]
+fn a_lost_socket_is_a_gap_from_its_watermark_to_the_next_coverage() {
+    let mut bench = Bench::covered();
+    bench.tell(30 * S, News::Moved { epoch: epoch(1), to: Wall(20 * S) });
+    bench.tell(40 * S, News::Ended { epoch: epoch(1), reason: EndReason::HalfOpen });
+    bench.tell(40 * S, News::Settled { epoch: epoch(1) });
+    bench.run(59 * S);
+    assert_eq!(bench.gaps(), [], "late acknowledgements may still close it");
+    bench.run(70 * S);
+    let gaps = bench.gaps();
+    assert_eq!((gaps[0].from, gaps[0].to, gaps[0].cause), (Wall(20 * S), None, GapCause::HalfOpen));
+    assert!(gaps[0].recorded_at <= Wall(70 * S));
+    bench.begin(90 * S, 2, &[Q], None);
+    bench.tell(110 * S, News::Moved { epoch: epoch(2), to: Wall(100 * S) });
+    bench.run(130 * S);
+    let gaps = bench.gaps();
+    assert_eq!((gaps.len(), gaps[0].from, gaps[0].to), (1, Wall(20 * S), Some(Wall(95 * S))));
+}
+
+#[test]
+fn acknowledgements_that_come_late_close_a_gap_as_covered() {
+    let mut bench = Bench::covered();
+    bench.begin(S, 2, &[Q], None);
+    bench.tell(30 * S, News::Moved { epoch: epoch(1), to: Wall(20 * S) });
+    for n in [1, 2] {
+        bench.tell(40 * S, News::Ended { epoch: epoch(n), reason: EndReason::Reset });
+    }
+    bench.begin(50 * S, 3, &[Q], None);
+    bench.run(80 * S);
+    let open = bench.gaps();
+    assert_eq!((open[0].from, open[0].to), (Wall(20 * S), Some(Wall(55 * S))));
+    bench.tell(85 * S, News::Moved { epoch: epoch(2), to: Wall(38 * S) });
+    bench.run(90 * S);
+    assert_eq!(bench.gaps()[0].from, Wall(38 * S), "narrower, under the same name");
+    assert_eq!(bench.gaps()[0].gap, open[0].gap);
+}
+
+#[test]
+fn a_new_process_finds_the_gap_since_the_old_ones_last_claim() {
+    let mut old = Bench::covered();
+    old.tell(30 * S, News::Moved { epoch: epoch(1), to: Wall(20 * S) });
+    let mut new = Bench::of(2);
+    old.written.iter().for_each(|stamped| new.keeper.read(stamped, Wall(600 * S)));
+    assert_eq!(new.keeper.plan(), [topics(&[Q])]);
+    new.tell(600 * S, News::Wanted { shards: vec![topics(&[Q])], looked_before: None });
+    new.begin(601 * S, 2, &[Q], None);
+    new.run(630 * S);
+    let gaps = new.gaps();
+    assert_eq!((gaps.len(), gaps[0].cause), (1, GapCause::Crash));
+    assert_eq!((gaps[0].from, gaps[0].to), (Wall(20 * S), Some(Wall(606 * S))));
+}
+
+#[test]
+fn a_peer_that_claims_covers_and_one_that_fell_silent_does_not() {
+    let mut peer = Bench::covered();
+    peer.tell(30 * S, News::Moved { epoch: epoch(1), to: Wall(25 * S) });
+    let mut bench = Bench::of(2);
+    peer.written.iter().for_each(|stamped| bench.keeper.read(stamped, Wall(31 * S)));
+    bench.run(50 * S);
+    assert_eq!(bench.gaps(), []);
+    bench.run(120 * S);
+    assert_eq!(bench.gaps()[0].from, Wall(25 * S), "from its last proof on");
+}
+
+#[test]
+fn a_topic_that_appeared_between_two_looks_has_a_gap_of_its_own() {
+    let mut bench = Bench::covered();
+    bench.tell(60 * S, News::Moved { epoch: epoch(1), to: Wall(50 * S) });
+    let shards = vec![topics(&[Q, Q2])];
+    bench.tell(60 * S, News::Wanted { shards, looked_before: Some(Wall(30 * S)) });
+    bench.begin(62 * S, 2, &[Q2], Some(1));
+    bench.tell(80 * S, News::Moved { epoch: epoch(1), to: Wall(70 * S) });
+    bench.run(100 * S);
+    let gaps = bench.gaps();
+    assert_eq!((gaps.len(), gaps[0].cause), (1, GapCause::LateTopic));
+    assert_eq!((gaps[0].from, gaps[0].to), (Wall(30 * S), Some(Wall(67 * S))));
+    assert_eq!(gaps[0].topics, [Q2]);
+    assert!(bench.claims().contains(&(2, 67 * S, 70 * S)), "it rides on the socket's watermark");
+}
+
+#[test]
+fn a_topic_that_is_not_wanted_any_more_holds_nothing_back() {
+    let mut bench = Bench::covered();
+    bench.tell(30 * S, News::Moved { epoch: epoch(1), to: Wall(25 * S) });
+    bench.tell(30 * S, News::Wanted { shards: vec![BTreeSet::new()], looked_before: None });
+    bench.tell(40 * S, News::Moved { epoch: epoch(1), to: Wall(35 * S) });
+    bench.tell(41 * S, News::Ended { epoch: epoch(1), reason: EndReason::Rotation });
+    bench.run(200 * S);
+    assert_eq!(bench.gaps(), []);
+}
+
+#[test]
+fn what_history_said_is_kept_with_the_gap() {
+    let mut bench = Bench::covered();
+    bench.tell(30 * S, News::Moved { epoch: epoch(1), to: Wall(20 * S) });
+    bench.tell(40 * S, News::Ended { epoch: epoch(1), reason: EndReason::Reset });
+    bench.begin(90 * S, 2, &[Q], None);
+    bench.run(130 * S);
+    let gap = bench.gaps()[0].gap;
+    let reading = Reading {
+        source: crate::ledger::Source::Query,
+        at: Wall(400 * S),
+        digest: "d".to_owned(),
+        rows: 2,
+        written: 2,
+        complete_to: None,
+        missing: 0,
+    };
+    bench.tell(400 * S, News::Read { shard: 0, gap, reading });
+    let outcome = Outcome::Reconciled;
+    bench.tell(500 * S, News::Closed { shard: 0, gap, outcome });
+    bench.run(600 * S);
+    let gaps = bench.gaps();
+    assert_eq!(gaps.len(), 1, "a repaired hole is no new gap");
+    assert_eq!((gaps[0].repair.reads.len(), gaps[0].repair.outcome), (1, Some(outcome)));
+    assert_eq!(gaps[0].repair.closed_at, Some(Wall(500 * S)));
+}

@@ -1,0 +1,187 @@
+//! Claims in, coverage out. Facts only grow, so two writers, a zombie or a replay can add nothing
+//! but truth: merging is idempotent and knows no order (I3). A gap is the complement.
+//!
+//! ```text
+//! wanted      ├──────────────────────────────────────────────►
+//! claims      ├──── e1 ────┤      ├───── e2 ─────┤
+//! doubts                              ├──┤
+//! living                                         ├── e2, not yet claimed ─►
+//! gap                      ├──────┤   ├──┤
+//! ```
+
+mod coverage;
+mod facts;
+mod keeper;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+pub use coverage::{Hole, Living};
+pub use facts::{Fact, Gap, Reading, Repair, Source, Stamped, VERSION, Want};
+pub use keeper::{Action, Keeper, News, digest, gap_id};
+
+use crate::domain::{EpochId, GapCause, GapId, Interval, IntervalSet, SetDigest, Wall, WriterId};
+
+/// All that is known of one shard.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ShardLedger {
+    sets: BTreeMap<SetDigest, BTreeSet<String>>,
+    epochs: BTreeMap<EpochId, Epoch>,
+    wanted: Option<(Wall, BTreeMap<String, Want>)>,
+    gaps: BTreeMap<GapId, Gap>,
+}
+
+/// All that is known of one epoch.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Epoch {
+    /// Whose it is; the start is known once this is.
+    pub start: Option<Start>,
+    /// `[start, durable watermark)`, the widest that was claimed.
+    pub claim: Option<Interval>,
+    /// Where claims do not count.
+    pub doubts: IntervalSet,
+    /// When and why it ended.
+    pub end: Option<(Wall, GapCause)>,
+}
+
+/// How an epoch began.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The process that runs it.
+    pub writer: WriterId,
+    /// The topics it covers.
+    pub set: SetDigest,
+    /// Ordinal of the hot channel.
+    pub leg: u8,
+    /// Where coverage begins.
+    pub from: Wall,
+    /// The epoch of the same socket whose watermark it shares.
+    pub rides: Option<EpochId>,
+}
+
+impl Epoch {
+    /// What its claims prove.
+    #[must_use]
+    pub fn proven(&self) -> IntervalSet {
+        let claim: IntervalSet = self.claim.into_iter().collect();
+        claim.subtract(&self.doubts)
+    }
+}
+
+/// A fact that contradicts what is known: an id was used twice (I3).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Contradiction(pub EpochId);
+
+impl ShardLedger {
+    /// Nothing is known.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Adds a fact. Saying it twice, or facts in another order, makes no difference.
+    ///
+    /// # Errors
+    /// [`Contradiction`] when the fact gives an epoch a second beginning; nothing is changed then.
+    pub fn add(&mut self, writer: WriterId, fact: &Fact) -> Result<(), Contradiction> {
+        match fact {
+            Fact::Set { set, topics } => {
+                self.sets.entry(*set).or_insert_with(|| topics.iter().cloned().collect());
+            }
+            Fact::Epoch { epoch, set, leg, from, rides } => {
+                let start = Start { writer, set: *set, leg: *leg, from: *from, rides: *rides };
+                let known = self.epochs.entry(*epoch).or_default();
+                if known.start.is_some_and(|known| known != start) {
+                    return Err(Contradiction(*epoch));
+                }
+                known.start = Some(start);
+            }
+            Fact::Claim { epoch, interval } => {
+                let known = self.epochs.entry(*epoch).or_default();
+                if known.claim.is_some_and(|claim| claim.from != interval.from) {
+                    return Err(Contradiction(*epoch));
+                }
+                known.claim = Some(match known.claim {
+                    Some(claim) => Interval::new(claim.from, claim.to.max(interval.to)),
+                    None => *interval,
+                });
+            }
+            Fact::End { epoch, at, cause } => {
+                let known = self.epochs.entry(*epoch).or_default();
+                known.end = min_some(known.end, Some((*at, *cause)));
+            }
+            Fact::Doubt { epoch, interval } => {
+                self.epochs.entry(*epoch).or_default().doubts.insert(*interval);
+            }
+            Fact::Wanted { as_of, topics } => {
+                if self.wanted.as_ref().is_none_or(|(known, _)| known <= as_of) {
+                    self.wanted = Some((*as_of, topics.clone()));
+                }
+            }
+            Fact::Gap(gap) => self.add_gap(gap),
+        }
+        Ok(())
+    }
+
+    /// Two writers may know different things of one gap: what is known of it only grows.
+    fn add_gap(&mut self, gap: &Gap) {
+        let Some(known) = self.gaps.get_mut(&gap.gap) else {
+            self.gaps.insert(gap.gap, gap.clone());
+            return;
+        };
+        known.from = known.from.max(gap.from); // late acknowledgements narrow it
+        known.to = match (known.to, gap.to) {
+            (Some(a), Some(b)) => Some(a.max(b)),
+            (a, b) => a.or(b),
+        };
+        known.recorded_at = known.recorded_at.min(gap.recorded_at);
+        for reading in &gap.repair.reads {
+            if !known.repair.reads.contains(reading) {
+                known.repair.reads.push(reading.clone());
+            }
+        }
+        known.repair.reads.sort_by_key(|reading| (reading.at, reading.source));
+        known.repair.outcome = min_some(known.repair.outcome, gap.repair.outcome);
+        known.repair.closed_at = min_some(known.repair.closed_at, gap.repair.closed_at);
+    }
+
+    /// The epochs, by id.
+    #[must_use]
+    pub fn epochs(&self) -> &BTreeMap<EpochId, Epoch> {
+        &self.epochs
+    }
+
+    /// The gaps, by id.
+    #[must_use]
+    pub fn gaps(&self) -> &BTreeMap<GapId, Gap> {
+        &self.gaps
+    }
+
+    /// The topics of a set.
+    #[must_use]
+    pub fn set(&self, set: SetDigest) -> Option<&BTreeSet<String>> {
+        self.sets.get(&set)
+    }
+
+    /// When the newest word about wanted topics was written.
+    #[must_use]
+    pub fn wanted_as_of(&self) -> Option<Wall> {
+        self.wanted.as_ref().map(|(as_of, _)| *as_of)
+    }
+
+    /// Which topics have to be covered, and when.
+    #[must_use]
+    pub fn wanted(&self) -> Option<&BTreeMap<String, Want>> {
+        self.wanted.as_ref().map(|(_, topics)| topics)
+    }
+}
+
+/// The smaller of two things that may be there.
+fn min_some<T: Ord>(a: Option<T>, b: Option<T>) -> Option<T> {
+    match (a, b) {
+        (Some(a), Some(b)) => Some(a.min(b)),
+        (a, b) => a.or(b),
+    }
+}
+
+#[cfg(test)]
+mod tests;

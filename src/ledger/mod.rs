@@ -1,0 +1,224 @@
+//! 6 PROVE: the one task that owns coverage; others send it news.
+//!
+//! Facts go into the compacted state topic and come back from it, those of other writers too; gaps
+//! are the complement. See `trunkline_protocol::ledger`.
+
+mod startup;
+mod writer;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::sync::mpsc::{self, Receiver};
+use trunkline_protocol::domain::{GapId, Mono, Outcome, WriterId};
+use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, News, Stamped};
+use trunkline_protocol::server_time::Reading;
+use trunkline_protocol::timings::Timings;
+
+pub use startup::LedgerError;
+
+use self::startup::{Place, fact, json, read_facts};
+use self::writer::Writer;
+use crate::clock::Clock;
+use crate::encode::proof::ProofEncoder;
+use crate::kafka::reader::{ReadBack, partitions_of};
+use crate::kafka::settings::KafkaSettings;
+use crate::kafka::tail;
+use crate::observe::metrics::ProofMetrics;
+use crate::observe::status::{Coverage, StatusBoard};
+use crate::supervisor::Supervisor;
+
+/// Where proof is kept, and whose it is.
+#[derive(Clone, Debug)]
+pub struct LedgerSettings {
+    /// Brokers.
+    pub kafka: KafkaSettings,
+    /// Compacted topic of facts.
+    pub state_topic: String,
+    /// Topic of gap records.
+    pub gaps_topic: String,
+    /// Names the installation.
+    pub instance: String,
+    /// Organisation.
+    pub org_id: String,
+    /// This process.
+    pub writer_id: WriterId,
+    /// Durations.
+    pub timings: Timings,
+    /// How long the state topic may take to be read at start.
+    pub patience: Duration,
+}
+
+/// Owns coverage.
+pub struct Ledger {
+    settings: LedgerSettings,
+    clock: Clock,
+    keeper: Keeper,
+    writer: Writer,
+    tail: Receiver<ReadBack>,
+    encoder: ProofEncoder,
+    metrics: ProofMetrics,
+    board: StatusBoard,
+    /// Partitions of the state topic: one for each shard.
+    partitions: usize,
+    /// Gaps that were spoken of, and how they were closed.
+    known: BTreeMap<GapId, Option<Outcome>>,
+}
+
+/// Records of the tail that wait.
+const TAIL: usize = 1_024;
+/// How long final claims may take to be acknowledged.
+const FLUSH: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(1);
+
+impl Ledger {
+    /// Reads every fact back. Nothing may be heard before this has succeeded.
+    ///
+    /// # Errors
+    /// [`LedgerError`]; a start-up error.
+    pub async fn start(
+        settings: LedgerSettings,
+        clock: Clock,
+        encoder: ProofEncoder,
+        metrics: ProofMetrics,
+        board: StatusBoard,
+        tasks: &mut Supervisor,
+    ) -> Result<Self, LedgerError> {
+        let partitions =
+            tokio::task::block_in_place(|| partitions_of(&settings.kafka, &settings.state_topic));
+        let partitions = partitions.map_err(LedgerError::Kafka)?.max(1);
+        let mut keeper = Keeper::new(settings.writer_id, settings.timings.clone());
+        let mut writer = Writer::new(&settings.kafka, clock).map_err(LedgerError::Kafka)?;
+        let (sink, mut tail) = mpsc::channel(TAIL);
+        let topic = settings.state_topic.clone();
+        let follow = tail::follow(settings.kafka.clone(), topic, tail::From::Beginning, sink);
+        tasks.spawn("state tail", follow);
+        let place = Place {
+            topic: &settings.state_topic,
+            partitions,
+            org: &settings.org_id,
+            instance: &settings.instance,
+            patience: settings.patience,
+        };
+        let nonce = settings.writer_id;
+        read_facts(&place, nonce, &mut writer, &mut tail, &mut keeper, clock).await?;
+        let known = keeper.shards().values().flat_map(|ledger| ledger.gaps());
+        let known = known.map(|(id, gap)| (*id, gap.repair.outcome)).collect();
+        Ok(Self {
+            settings,
+            clock,
+            keeper,
+            writer,
+            tail,
+            encoder,
+            metrics,
+            board,
+            partitions,
+            known,
+        })
+    }
+
+    /// Topics that were wanted when the facts were written, by shard.
+    #[must_use]
+    pub fn plan(&self) -> Vec<std::collections::BTreeSet<String>> {
+        self.keeper.plan()
+    }
+
+    /// Runs until nobody has news any more and the last claims are acknowledged.
+    pub async fn run(mut self, mut news: Receiver<News>) {
+        let mut deadline: Option<Mono> = None;
+        let mut look_at = self.clock.mono();
+        loop {
+            self.apply();
+            if deadline.is_some_and(|at| self.writer.open() == 0 || at <= self.clock.mono()) {
+                return;
+            }
+            let due = self.keeper.poll_timeout().map(|at| {
+                let now = self.clock.now();
+                now.mono + at.since(now.wall)
+            });
+            let due = due.into_iter().chain(deadline).chain([look_at]).min();
+            tokio::select! {
+                biased;
+                told = news.recv(), if deadline.is_none() => match told {
+                    Some(told) => self.keeper.handle(told, self.clock.now().wall),
+                    None => deadline = Some(self.clock.mono() + FLUSH),
+                },
+                Some(record) = self.tail.recv() => {
+                    if let Some(stamped) = fact(&record).filter(|s| s.writer != self.settings.writer_id) {
+                        self.keeper.read(&stamped, self.clock.now().wall);
+                    }
+                }
+                () = self.writer.attend() => {}
+                () = self.clock.sleep_until(due) => {
+                    let now = self.clock.now();
+                    self.keeper.handle_timeout(now.wall);
+                    if look_at <= now.mono {
+                        look_at = now.mono + LOOK;
+                        self.show();
+                    }
+                }
+            }
+        }
+    }
+
+    fn apply(&mut self) {
+        while let Some(action) = self.keeper.poll() {
+            match action {
+                Action::Write(stamped) => self.write(&stamped),
+                Action::Contradiction(epoch) => {
+                    self.metrics.violated("I3");
+                    tracing::error!(code = "invariant_violated", invariant = "I3", epoch = %epoch, "an epoch id was used twice");
+                }
+            }
+        }
+    }
+
+    fn write(&mut self, stamped: &Stamped) {
+        let partition = usize::from(stamped.shard) % self.partitions;
+        let partition = i32::try_from(partition).ok();
+        let key = stamped.key(&self.settings.instance);
+        self.writer.write(&self.settings.state_topic, partition, &key, json(stamped));
+        if let Fact::Gap(gap) = &stamped.fact {
+            self.gap(stamped.shard, gap);
+        }
+    }
+
+    fn gap(&mut self, shard: u16, gap: &Gap) {
+        let (key, value) = self.encoder.gap(shard, gap, &self.settings.timings);
+        self.writer.write(&self.settings.gaps_topic, None, &key, value);
+        if self.known.insert(gap.gap, gap.repair.outcome) == Some(gap.repair.outcome) {
+            return; // it moved, which is no news for people
+        }
+        self.metrics.gap(gap.cause, gap.repair.outcome);
+        let outcome = gap.repair.outcome.map_or("", |outcome| outcome.as_str());
+        tracing::warn!(
+            code = "gap",
+            shard,
+            gap = %gap.gap,
+            class = %gap.class,
+            cause = gap.cause.as_str(),
+            from_ms = gap.from.0,
+            to_ms = gap.to.map(|to| to.0),
+            outcome,
+            "an interval is not proven live"
+        );
+    }
+
+    fn show(&self) {
+        let now = self.clock.now();
+        let mut oldest = None;
+        for (shard, ledger) in self.keeper.shards() {
+            let proven_to_ms = self.keeper.watermark(*shard);
+            proven_to_ms.into_iter().for_each(|at| self.metrics.watermark(*shard, at));
+            let open = ledger.gaps().values().filter(|gap| gap.repair.outcome.is_none());
+            let gaps: Vec<Gap> = open.cloned().collect();
+            self.metrics.open_gaps(*shard, gaps.len());
+            oldest = gaps.iter().map(|gap| gap.from).chain(oldest).min();
+            self.board.coverage(*shard, Coverage { proven_to_ms, gaps });
+        }
+        self.metrics.oldest_gap(oldest);
+        let error = self.clock.server_at(now.mono).map(Reading::error);
+        self.metrics.clock(error, self.clock.local_ahead_ms());
+    }
+}

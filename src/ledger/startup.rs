@@ -1,0 +1,191 @@
+//! What may not have been heard: every fact is read back before the first socket is opened.
+//!
+//! A barrier record is written and the topic read until it is seen: "I read to the end" is no proof,
+//! a reader may lag.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc::Receiver;
+use trunkline_protocol::domain::{Disposition, WriterId};
+use trunkline_protocol::ledger::{Keeper, Stamped, VERSION};
+
+use super::writer::Writer;
+use crate::clock::Clock;
+use crate::kafka::KafkaError;
+use crate::kafka::reader::ReadBack;
+
+/// Why the facts cannot be kept.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// The broker's client refuses.
+    #[error("the state topic cannot be used")]
+    Kafka(#[source] KafkaError),
+    /// The barrier did not come back.
+    #[error("the state topic {topic} was not read to its end within {seconds} s")]
+    NoBarrier {
+        /// The topic.
+        topic: String,
+        /// For how long it was tried.
+        seconds: u64,
+    },
+    /// Somebody else's facts are in it.
+    #[error(
+        "the state topic {topic} belongs to instance {theirs:?} of organisation {their_org}; this is instance {ours:?} of organisation {our_org}: give each its own kafka.state_topic"
+    )]
+    Foreign {
+        /// The topic.
+        topic: String,
+        /// Their instance.
+        theirs: String,
+        /// Their organisation.
+        their_org: String,
+        /// Our instance.
+        ours: String,
+        /// Our organisation.
+        our_org: String,
+    },
+    /// A newer version wrote it.
+    #[error(
+        "the state topic {topic} holds facts of version {found}; this trunkline knows {VERSION}"
+    )]
+    Newer {
+        /// The topic.
+        topic: String,
+        /// The version found.
+        found: u8,
+    },
+}
+
+impl LedgerError {
+    /// What to do about it.
+    #[must_use]
+    pub fn disposition(&self) -> Disposition {
+        match self {
+            Self::Kafka(error) => error.disposition(),
+            Self::NoBarrier { .. } => Disposition::Retry, // brokers come back
+            Self::Foreign { .. } | Self::Newer { .. } => Disposition::Escalate, // somebody must choose
+        }
+    }
+}
+
+/// Whose the state topic is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+enum Note {
+    /// Its owner.
+    Owner { v: u8, org: String, instance: String },
+    /// The end of a reading.
+    Barrier { v: u8, nonce: WriterId },
+}
+
+/// Where and whose.
+pub(super) struct Place<'a> {
+    pub(super) topic: &'a str,
+    pub(super) partitions: usize,
+    pub(super) org: &'a str,
+    pub(super) instance: &'a str,
+    pub(super) patience: Duration,
+}
+
+/// Reads every fact up to a barrier of our own.
+pub(super) async fn read_facts(
+    place: &Place<'_>,
+    nonce: WriterId,
+    writer: &mut Writer,
+    tail: &mut Receiver<ReadBack>,
+    keeper: &mut Keeper,
+    clock: Clock,
+) -> Result<(), LedgerError> {
+    // one key for all processes: the topic does not grow by a barrier with every start
+    let key = format!("{}/barrier", place.instance);
+    let note = json(&Note::Barrier { v: VERSION, nonce });
+    for partition in 0..place.partitions {
+        let partition = i32::try_from(partition).unwrap_or(i32::MAX);
+        writer.write(place.topic, Some(partition), &format!("{key}/{partition}"), note.clone());
+    }
+    let deadline = clock.mono() + place.patience;
+    let mut seen = BTreeSet::new();
+    let mut owned = false;
+    while seen.len() < place.partitions {
+        let record = tokio::select! {
+            biased;
+            record = tail.recv() => record,
+            () = writer.attend() => continue,
+            () = clock.sleep_until(Some(deadline)) => None,
+        };
+        let Some(record) = record else {
+            let (topic, seconds) = (place.topic.to_owned(), place.patience.as_secs());
+            return Err(LedgerError::NoBarrier { topic, seconds });
+        };
+        match understand(&record) {
+            Understood::Fact(stamped) if stamped.v > VERSION => {
+                return Err(LedgerError::Newer { topic: place.topic.to_owned(), found: stamped.v });
+            }
+            Understood::Fact(stamped) => keeper.read(&stamped, clock.now().wall),
+            Understood::Note(Note::Barrier { nonce: theirs, .. }) if theirs == nonce => {
+                seen.insert(record.partition);
+            }
+            Understood::Note(Note::Owner { org, instance, .. }) => {
+                if org != place.org || instance != place.instance {
+                    return Err(LedgerError::Foreign {
+                        topic: place.topic.to_owned(),
+                        theirs: instance,
+                        their_org: org,
+                        ours: place.instance.to_owned(),
+                        our_org: place.org.to_owned(),
+                    });
+                }
+                owned = true;
+            }
+            Understood::Note(Note::Barrier { .. }) | Understood::Nothing => {}
+            Understood::Unreadable => tracing::warn!(
+                code = "foreign_state",
+                partition = record.partition,
+                offset = record.offset,
+                "a record of the state topic cannot be read and is passed over"
+            ),
+        }
+    }
+    if !owned {
+        let (org, instance) = (place.org.to_owned(), place.instance.to_owned());
+        let owner = json(&Note::Owner { v: VERSION, org, instance });
+        writer.write(place.topic, Some(0), "owner", owner);
+    }
+    Ok(())
+}
+
+enum Understood {
+    Fact(Stamped),
+    Note(Note),
+    /// A tombstone.
+    Nothing,
+    Unreadable,
+}
+
+fn understand(record: &ReadBack) -> Understood {
+    if record.value.is_empty() {
+        return Understood::Nothing;
+    }
+    if let Ok(note) = serde_json::from_slice(&record.value) {
+        return Understood::Note(note);
+    }
+    match serde_json::from_slice(&record.value) {
+        Ok(stamped) => Understood::Fact(stamped),
+        Err(_) => Understood::Unreadable,
+    }
+}
+
+/// A fact of the tail, once the service runs.
+pub(super) fn fact(record: &ReadBack) -> Option<Stamped> {
+    match understand(record) {
+        Understood::Fact(stamped) if stamped.v <= VERSION => Some(stamped),
+        Understood::Fact(_) | Understood::Note(_) | Understood::Nothing => None,
+        Understood::Unreadable => None, // was reported at the start, or somebody plays tricks
+    }
+}
+
+pub(super) fn json(value: &impl Serialize) -> Vec<u8> {
+    serde_json::to_vec(value).expect("facts have string keys only")
+}

@@ -1,0 +1,78 @@
+"""What no socket proves is on record, across a killed process too."""
+
+import io
+import json
+import signal
+import struct
+import time
+import unittest
+
+import fastavro
+from harness import Sim, Stand, Trunkline, config, get, wait_for
+
+GAPS, STATE = "genesys.conversation.gaps", "trunkline.state"
+
+
+def gaps(stand: Stand) -> dict:
+    """The newest record of every gap, by id."""
+    schemas = {int(k): fastavro.parse_schema(json.loads(v)) for k, v in stand.obey("schemas")[0].items()}
+    newest = {}
+    for raw in stand.records(GAPS):
+        value = raw["value"]
+        schema = schemas[struct.unpack(">I", value[1:5])[0]]
+        record = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema)
+        newest[record["gap_id"]] = record
+    return newest
+
+
+def causes(stand: Stand) -> set:
+    return {record["cause"] for record in gaps(stand).values() if record["state"] == "open"}
+
+
+def proven(app: Trunkline) -> float:
+    """Up to when coverage is proven, in seconds since 1970; 0 for not at all."""
+    coverage = json.loads(get(app.admin + "/api/v1/status"))["coverage"]
+    return (coverage.get("0", {}).get("proven_to_ms") or 0) / 1000
+
+
+class Gaps(unittest.TestCase):
+    def test_a_cut_and_a_kill_of_the_only_channel_are_gaps_with_their_causes_and_bounds(self):
+        with Stand() as stand, Sim("--rate", "100", "--wait-for-channels", "1") as sim:
+            settings = config(stand, sim.url, genesys__channels_per_shard=1)
+            with Trunkline(settings).wait_ready() as app:
+                self.assertTrue(wait_for(lambda: proven(app), 30), app.log)
+                cut = time.time()
+                sim.fault("reset")
+                # a claim lies between the two, or they were one gap
+                self.assertTrue(wait_for(lambda: proven(app) > cut + 1, 30), app.log)
+                killed = time.time()
+                app.stop(signal.SIGKILL)
+            with Trunkline(settings).wait_ready() as app:
+                # the dead one's last claim must grow old, or it might be a living replica's
+                self.assertTrue(wait_for(lambda: {"close", "crash"} <= causes(stand), 90, 1), gaps(stand))
+                coverage = json.loads(get(app.admin + "/api/v1/status"))["coverage"]["0"]
+                self.assertEqual({gap["cause"] for gap in coverage["gaps"]}, {"close", "crash"})
+                self.assertGreater(app.metrics()['trunkline_gaps_open{shard="0"}'], 0)
+                app.stop()
+            for record in gaps(stand).values():
+                if record["cause"] == "crash":
+                    start, end = (record[name].timestamp() for name in ("from_time", "to_time"))
+                    self.assertLess(start, killed)
+                    self.assertGreater(end, killed)
+            self.assertEqual({record["topic_class"] for record in gaps(stand).values()},
+                             {"v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations"})
+
+    def test_the_state_topic_of_another_installation_is_refused_by_name(self):
+        with Stand() as stand, Sim("--rate", "10", "--wait-for-channels", "2") as sim:
+            with Trunkline(config(stand, sim.url)).wait_ready() as app:
+                self.assertEqual(app.stop()[0], 0)
+            with Trunkline(config(stand, sim.url, instance="another")) as app:
+                self.assertEqual(app.child.wait(20), 65)
+                app.reader.join(5)
+                text = "".join(app.log)
+                for word in (STATE, "trunkline", "another", "kafka.state_topic"):
+                    self.assertIn(word, text)
+
+
+if __name__ == "__main__":
+    unittest.main()
