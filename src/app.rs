@@ -13,6 +13,7 @@ use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::timings::Timings;
 
 use crate::admin::Admin;
+use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
 use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode};
 use crate::control::direct::{self, DirectSettings};
@@ -123,19 +124,17 @@ impl App {
         // direct mode knows no topics, so it has no coverage to prove
         let mut earlier = Vec::new();
         if config.genesys.mode == Mode::Channels {
-            let gap_schema =
-                schema_id(config, &config.kafka.gaps_topic, schemas::GAP_RECORD, &mut dice).await?;
-            let source = ProofSource {
-                org_id: org_id.clone(),
-                instance: config.instance.clone(),
-                writer_id: provenance.writer_id,
-            };
-            let encoder = ProofEncoder { source, gap_schema };
-            let settings = ledger_settings(config, kafka, &encoder.source, &options.timings);
+            let encoder = proof_encoder(config, &provenance, &mut dice).await?;
+            let settings =
+                ledger_settings(config, kafka.clone(), &encoder.source, &options.timings);
             let (proof, board) = (metrics.proof.clone(), board.clone());
+            let certify = certify_settings(config, kafka, &options.timings);
+            let certify = Certify::new(certify, clock, encoder.clone(), proof.clone());
+            let certify = certify.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
             let ledger =
                 Ledger::start(settings, clock, encoder, proof, board, &mut background).await;
             let ledger = ledger.map_err(|error| ledger_error(&error))?;
+            background.spawn("certify", certify.run());
             earlier = ledger.plan();
             supervisor.spawn_infallible("ledger", ledger.run(told));
         }
@@ -358,6 +357,7 @@ fn topics_wanted(config: &Config) -> Vec<TopicWant> {
         vec![want(&kafka.events_topic, None, None), want(&kafka.quarantine_topic, None, None)];
     if config.genesys.mode == Mode::Channels {
         topics.push(want(&kafka.gaps_topic, Some("compact,delete"), Some(1)));
+        topics.push(want(&kafka.certificates_topic, Some("compact"), Some(1)));
         topics.push(want(&kafka.state_topic, Some("compact"), Some(kafka.state_partitions)));
     }
     topics
@@ -379,6 +379,34 @@ fn ledger_settings(
         timings: timings.clone(),
         // reading it whole takes longer than a broker's first answer
         patience: Duration::from_secs(config.kafka.start_timeout_secs.max(30)),
+    }
+}
+
+async fn proof_encoder(
+    config: &Config,
+    provenance: &Provenance,
+    dice: &mut Dice,
+) -> Result<ProofEncoder, ProcessError> {
+    let (gaps, certificates) = (&config.kafka.gaps_topic, &config.kafka.certificates_topic);
+    let gap_schema = schema_id(config, gaps, schemas::GAP_RECORD, dice).await?;
+    let certificate_schema =
+        schema_id(config, certificates, schemas::COVERAGE_CERTIFICATE, dice).await?;
+    let source = ProofSource {
+        org_id: provenance.org_id.clone(),
+        instance: config.instance.clone(),
+        writer_id: provenance.writer_id,
+    };
+    Ok(ProofEncoder { source, gap_schema, certificate_schema })
+}
+
+fn certify_settings(config: &Config, kafka: KafkaSettings, timings: &Timings) -> CertifySettings {
+    CertifySettings {
+        kafka,
+        state_topic: config.kafka.state_topic.clone(),
+        events_topic: config.kafka.events_topic.clone(),
+        quarantine_topic: config.kafka.quarantine_topic.clone(),
+        certificates_topic: config.kafka.certificates_topic.clone(),
+        timings: timings.clone(),
     }
 }
 

@@ -17,6 +17,7 @@ pub mod sequence;
 pub mod session;
 
 pub mod admin;
+pub mod certify;
 pub mod clock;
 pub mod config;
 pub mod control;

@@ -13,7 +13,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin clock config control decode encode error genesys kafka ledger observe pipeline publish sequence session supervisor",
+        "admin certify clock config control decode encode error genesys kafka ledger observe pipeline publish sequence session supervisor",
     ),
     ("pipeline", "clock decode encode observe publish sequence session supervisor"),
     ("error", "supervisor"),
@@ -27,6 +27,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("publish", "clock kafka observe"),
     // proof is written down like everything else
     ("ledger", "clock encode kafka observe supervisor"),
+    ("certify", "clock encode kafka ledger observe supervisor"),
     ("admin", "observe"),
     ("config", "genesys kafka"),
     ("observe", ""),

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::verify::{Evidence, Verdict};
 use crate::kafka::reader::ReadTopic;
 
-/// Writes `records.jsonl`, `schemas.json`, `ledger.jsonl` and `meta.json` into `dir`.
+/// Writes `records.jsonl`, `proof.jsonl` (facts, gaps, certificates), `schemas.json`, `ledger.jsonl` and `meta.json` into `dir`.
 ///
 /// # Errors
 /// When the folder or a file cannot be written.
@@ -27,6 +27,11 @@ pub(super) fn write(
         write_topic(&mut records, name, topic)?;
     }
     records.flush()?;
+    let mut proof = BufWriter::new(fs::File::create(dir.join("proof.jsonl"))?);
+    for (name, topic) in &evidence.proof {
+        write_topic(&mut proof, name, topic)?;
+    }
+    proof.flush()?;
     let mut ledger = BufWriter::new(fs::File::create(dir.join("ledger.jsonl"))?);
     for line in &evidence.ledger {
         writeln!(ledger, "{line}")?;

@@ -68,6 +68,9 @@ const SCALE: u32 = 2_000;
 const PARTITIONS: i32 = 64;
 const EVENTS: &str = "genesys.conversation.events";
 const QUARANTINE: &str = "genesys.conversation.quarantine";
+const GAPS: &str = "genesys.conversation.gaps";
+const CERTIFICATES: &str = "genesys.conversation.certificates";
+const STATE: &str = "trunkline.state";
 
 /// Everything that runs beside the connector.
 struct Stage {
@@ -116,11 +119,17 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, ProcessError> {
     let internal = |error: &dyn std::error::Error| ProcessError::new(ExitCode::Internal, error);
     let events = read(EVENTS).await.map_err(|e| internal(&e))?.map_err(|e| internal(&e))?;
     let quarantine = read(QUARANTINE).await.map_err(|e| internal(&e))?.map_err(|e| internal(&e))?;
+    let mut proof = Vec::new();
+    for topic in [GAPS, CERTIFICATES, STATE] {
+        let read = read(topic).await.map_err(|e| internal(&e))?.map_err(|e| internal(&e))?;
+        proof.push((topic, read));
+    }
     let ledger = stage.sim.ledger_lines();
     let evidence = Evidence {
         org_id: stage.sim.org_id(),
         events,
         quarantine,
+        proof,
         schemas: stage.registry.schemas(),
         ledger: ledger
             .map_err(|error| ProcessError::text(ExitCode::Internal, error.to_string()))?,
@@ -168,13 +177,12 @@ impl Stage {
         let sim = genesys_sim::server::start(serve)
             .await
             .map_err(|error| ProcessError::text(ExitCode::Internal, error.to_string()))?;
-        let names = crate::config::Kafka::default();
         let broker = Broker::start(&[
             (EVENTS, PARTITIONS),
             (QUARANTINE, 4),
-            (&names.gaps_topic, 1),
-            (&names.certificates_topic, 1),
-            (&names.state_topic, 4),
+            (GAPS, 1),
+            (CERTIFICATES, 1),
+            (STATE, 4),
         ])?;
         Ok(Self { sim, broker, registry: Registry::default(), tasks: Supervisor::new() })
     }

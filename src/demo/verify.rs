@@ -17,6 +17,8 @@ pub struct Evidence {
     pub events: ReadTopic,
     /// The quarantine topic as read back.
     pub quarantine: ReadTopic,
+    /// Facts, gaps and certificates, by topic.
+    pub proof: Vec<(&'static str, ReadTopic)>,
     /// Schemas of the registry, by id.
     pub schemas: BTreeMap<u32, String>,
     /// The simulator's ledger, one JSON line per event.

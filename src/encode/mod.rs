@@ -1,6 +1,7 @@
 //! 4 WRITE DOWN: events to Avro under a registered schema.
 
 pub mod proof;
+pub mod read;
 mod record;
 pub mod registry;
 pub mod schemas;

@@ -1,5 +1,8 @@
 //! Gap and certificate records, field by field in the order of their schemas.
 
+use std::time::Duration;
+
+use trunkline_protocol::certifier::{Certificate, Subject};
 use trunkline_protocol::domain::{Wall, WriterId};
 use trunkline_protocol::gaps;
 use trunkline_protocol::ledger::{Gap, Source};
@@ -17,6 +20,8 @@ pub struct ProofEncoder {
     pub source: ProofSource,
     /// Id of the gap record's schema.
     pub gap_schema: u32,
+    /// Id of the certificate's schema.
+    pub certificate_schema: u32,
 }
 
 /// Where proof comes from.
@@ -73,13 +78,64 @@ impl ProofEncoder {
     }
 }
 
+impl ProofEncoder {
+    /// A certificate: key and value. `error` is how well the platform's clock is known.
+    #[must_use]
+    pub fn certificate(
+        &self,
+        certificate: &Certificate,
+        error: Duration,
+        timings: &Timings,
+    ) -> (String, Vec<u8>) {
+        let mut out = framed(self.certificate_schema);
+        let mut w = Writer(&mut out);
+        let (source, subject) = (&self.source, &certificate.subject);
+        let (judgement, counts) = (&certificate.judgement, &certificate.counts);
+        w.string(&source.org_id);
+        w.string(&source.instance);
+        w.long(i64::from(subject.shard));
+        w.string(&subject.class);
+        w.long(subject.from.0);
+        w.long(certificate.to.0);
+        w.string(judgement.level.as_str());
+        w.long(i64::from(certificate.revision));
+        w.items(&judgement.epochs, |w, epoch| w.string(epoch.to_hex().as_str()));
+        w.items(&judgement.sets, |w, set| w.string(set.to_hex().as_str()));
+        w.items(&judgement.gaps, |w, gap| w.string(gap.to_hex().as_str()));
+        w.long(millis(timings.margin));
+        w.long(millis(error));
+        w.long(count(counts.live));
+        w.long(count(counts.backfill));
+        w.long(count(counts.quarantine));
+        let partitions: Vec<_> = counts.partitions.iter().collect();
+        w.items(&partitions, |w, (partition, total)| {
+            w.long(i64::from(**partition));
+            w.long(total.first_offset);
+            w.long(total.end_offset);
+            w.long(count(total.count));
+            w.string(&format!("{:032x}", total.xor));
+            w.string(&format!("{:032x}", total.sum));
+        });
+        for time in [judgement.history_watermark, judgement.closed_at, judgement.expected_close_at]
+        {
+            w.opt_long(time.map(|at| at.0));
+        }
+        w.string("assumed");
+        w.string(&source.writer_id.to_string());
+        w.string(env!("CARGO_PKG_VERSION"));
+        w.long(SCHEMA_VERSION);
+        let Subject { shard, class, from } = subject;
+        (format!("{}/{shard}/{class}/{}", source.instance, from.0), out)
+    }
+}
+
 fn framed(schema: u32) -> Vec<u8> {
     let mut out = vec![0];
     out.extend_from_slice(&schema.to_be_bytes());
     out
 }
 
-fn millis(duration: std::time::Duration) -> i64 {
+fn millis(duration: Duration) -> i64 {
     i64::try_from(duration.as_millis()).unwrap_or(i64::MAX)
 }
 
@@ -91,8 +147,11 @@ fn count(count: u64) -> i64 {
 mod tests {
     use apache_avro::Schema;
     use apache_avro::types::Value;
-    use trunkline_protocol::domain::{GapCause, GapId, Outcome};
+    use trunkline_protocol::certificate::{Judgement, Level};
+    use trunkline_protocol::certifier::Counts;
+    use trunkline_protocol::domain::{EpochId, GapCause, GapId, Outcome, SetDigest};
     use trunkline_protocol::ledger::{Reading, Repair};
+    use trunkline_protocol::tally::Total;
 
     use super::*;
     use crate::encode::schemas;
@@ -122,23 +181,10 @@ mod tests {
                 closed_at: Some(Wall(50)),
             },
         };
-        let source = ProofSource {
-            org_id: "o".to_owned(),
-            instance: "i".to_owned(),
-            writer_id: WriterId([9; 16]),
-        };
-        let encoder = ProofEncoder { source, gap_schema: 7 };
-        let (key, value) = encoder.gap(3, &gap, &Timings::default());
+        let (key, value) = encoder().gap(3, &gap, &Timings::default());
         assert_eq!(key, gap.gap.to_string());
         assert_eq!(value[..5], [0, 0, 0, 0, 7]);
-        let schema = Schema::parse_str(schemas::GAP_RECORD).expect("a schema");
-        let mut rest = &value[5..];
-        let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema)
-            .build()
-            .expect("a reader");
-        let read = reader.read_value(&mut rest).expect("a record");
-        assert!(rest.is_empty(), "nothing is left over");
-        let Value::Record(fields) = read else { panic!("no record") };
+        let fields = read_back(schemas::GAP_RECORD, &value);
         let field = |name: &str| {
             let found = fields.iter().find(|(field, _)| field == name);
             format!("{:?}", found.expect(name).1)
@@ -157,5 +203,67 @@ mod tests {
         ] {
             assert_eq!(field(name), expected, "{name}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_read_back_by_the_library_and_by_us() {
+        let total = Total { first_offset: 3, end_offset: 9, count: 5, xor: 0xab, sum: u128::MAX };
+        let certificate = Certificate {
+            subject: Subject { shard: 2, class: "c".to_owned(), from: Wall(10) },
+            to: Wall(20),
+            revision: 3,
+            judgement: Judgement {
+                level: Level::Reconciled,
+                epochs: vec![EpochId([1; 16]), EpochId([2; 16])],
+                sets: vec![SetDigest([3; 16])],
+                gaps: vec![GapId([4; 16])],
+                history_watermark: Some(Wall(40)),
+                closed_at: Some(Wall(50)),
+                expected_close_at: None,
+            },
+            counts: Counts {
+                live: 5,
+                backfill: 6,
+                quarantine: 7,
+                partitions: [(1, total), (4, Total { xor: 1, ..total })].into(),
+            },
+        };
+        let error = Duration::from_millis(120);
+        let (key, value) = encoder().certificate(&certificate, error, &Timings::default());
+        assert_eq!(key, "i/2/c/10");
+        assert_eq!(super::super::read::certificate(&value, "i").as_ref(), Some(&certificate));
+        assert_eq!(super::super::read::certificate(&value, "another"), None);
+        let fields = read_back(schemas::COVERAGE_CERTIFICATE, &value);
+        let text = format!("{fields:?}");
+        for part in [
+            "(\"level\", String(\"RECONCILED\"))",
+            "(\"clock_error_ms\", Long(120))",
+            "(\"count_quarantine\", Long(7))",
+            "(\"id_sum\", String(\"ffffffffffffffffffffffffffffffff\"))",
+            "(\"closed_at\", Union(1, TimestampMillis(50)))",
+        ] {
+            assert!(text.contains(part), "{part} in {text}");
+        }
+    }
+
+    fn encoder() -> ProofEncoder {
+        let source = ProofSource {
+            org_id: "o".to_owned(),
+            instance: "i".to_owned(),
+            writer_id: WriterId([9; 16]),
+        };
+        ProofEncoder { source, gap_schema: 7, certificate_schema: 8 }
+    }
+
+    fn read_back(schema: &str, value: &[u8]) -> Vec<(String, Value)> {
+        let schema = Schema::parse_str(schema).expect("a schema");
+        let mut rest = &value[5..];
+        let reader = apache_avro::reader::datum::GenericDatumReader::builder(&schema)
+            .build()
+            .expect("a reader");
+        let read = reader.read_value(&mut rest).expect("a record");
+        assert!(rest.is_empty(), "nothing is left over");
+        let Value::Record(fields) = read else { panic!("no record") };
+        fields
     }
 }

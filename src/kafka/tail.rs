@@ -1,15 +1,17 @@
-//! Follows a topic from an offset on: one thread polls, a bounded channel carries.
+//! Follows a topic from an offset on: one thread polls, a bounded channel carries what is wanted of
+//! each record.
 
 use std::collections::BTreeMap;
+use std::sync::mpsc::{self, TryRecvError};
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError as RdError;
-use rdkafka::message::Message as _;
+use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::sync::mpsc::Sender;
+use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::KafkaError;
 use super::producer::headers_of;
@@ -17,34 +19,120 @@ use super::reader::ReadBack;
 use super::settings::KafkaSettings;
 
 /// Where to begin.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub enum From {
     /// At the first record there is.
     Beginning,
-    /// At these offsets; partitions without one begin at their first record.
-    Offsets(BTreeMap<i32, i64>),
     /// Milliseconds since 1970, by the records' own timestamps.
     Time(i64),
 }
 
+/// A record on its way past.
+pub struct Passing<'a>(&'a BorrowedMessage<'a>);
+
+impl Passing<'_> {
+    /// Its partition.
+    #[must_use]
+    pub fn partition(&self) -> i32 {
+        self.0.partition()
+    }
+
+    /// Its offset.
+    #[must_use]
+    pub fn offset(&self) -> i64 {
+        self.0.offset()
+    }
+
+    /// Its value; empty for a tombstone.
+    #[must_use]
+    pub fn value(&self) -> &[u8] {
+        self.0.payload().unwrap_or_default()
+    }
+
+    /// The text of a header.
+    #[must_use]
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let headers = self.0.headers()?;
+        let found = headers.iter().find(|header| header.key == name)?;
+        std::str::from_utf8(found.value?).ok()
+    }
+
+    /// All of it.
+    #[must_use]
+    pub fn whole(&self) -> ReadBack {
+        ReadBack {
+            partition: self.partition(),
+            offset: self.offset(),
+            key: self.0.key().map(<[u8]>::to_vec),
+            value: self.value().to_vec(),
+            headers: headers_of(self.0),
+            timestamp_ms: self.0.timestamp().to_millis().unwrap_or(0),
+        }
+    }
+}
+
+/// What comes out.
+#[derive(Clone, Debug)]
+pub enum Tailed<T> {
+    /// What was wanted of a record.
+    Record(T),
+    /// Every record that was in the topic when this was asked has come out.
+    CaughtUp(u64),
+}
+
+/// What is wanted of a record.
+pub type Wanted<T> = fn(&Passing<'_>) -> Option<T>;
+
+/// The near end of a topic that is followed.
+pub struct Tail<T> {
+    tailed: Receiver<Tailed<T>>,
+    asks: mpsc::Sender<u64>,
+}
+
+impl<T> Tail<T> {
+    /// The next thing that comes out; `None` when following has ended.
+    pub async fn recv(&mut self) -> Option<Tailed<T>> {
+        self.tailed.recv().await
+    }
+
+    /// Asks to be told [`Tailed::CaughtUp`] with this number.
+    pub fn ask(&self, number: u64) {
+        self.asks.send(number).ok(); // a follower that has ended is noticed by its supervisor
+    }
+}
+
+/// Records that wait at the near end.
+const WAITING: usize = 1_024;
 const POLL: Duration = Duration::from_millis(200);
 const PATIENCE: Duration = Duration::from_secs(30);
 /// After so many messages, or quiet polls (a minute), is looked for further partitions.
 const LOOK_AFTER: (u32, u32) = (500_000, 300);
 
-/// Follows every partition until nobody listens any more. Partitions that are added later are
-/// followed from their beginning. What passes is retried for ever: a consumer recovers by itself.
-///
-/// # Errors
-/// When the topic cannot be read at the start.
-pub async fn follow(
+/// Follows every partition until the near end is gone: the second part is the work to spawn.
+/// Partitions that are added later are followed from their beginning. What passes is retried for
+/// ever: a consumer recovers by itself.
+pub fn follow<T: Send + 'static>(
     settings: KafkaSettings,
     topic: String,
     from: From,
-    sink: Sender<ReadBack>,
-) -> Result<(), KafkaError> {
-    let work = move || Follower::start(&settings, topic, &from)?.run(&sink);
-    tokio::task::spawn_blocking(work).await.unwrap_or(Ok(()))
+    wanted: Wanted<T>,
+) -> (Tail<T>, impl Future<Output = Result<(), KafkaError>> + Send + 'static) {
+    let (sink, tailed) = tokio::sync::mpsc::channel(WAITING);
+    let (asks, asked) = mpsc::channel();
+    let order = Order { topic, from, wanted, sink, asked };
+    let work = async move {
+        let work = move || Follower::start(&settings, order)?.run();
+        tokio::task::spawn_blocking(work).await.unwrap_or(Ok(()))
+    };
+    (Tail { tailed, asks }, work)
+}
+
+struct Order<T> {
+    topic: String,
+    from: From,
+    wanted: Wanted<T>,
+    sink: Sender<Tailed<T>>,
+    asked: mpsc::Receiver<u64>,
 }
 
 /// The client library's own lines repeat what a failed poll says.
@@ -58,111 +146,167 @@ impl ClientContext for Quiet {
 
 impl ConsumerContext for Quiet {}
 
-struct Follower {
+struct Follower<T> {
     consumer: BaseConsumer<Quiet>,
-    topic: String,
-    assigned: TopicPartitionList,
+    order: Order<T>,
+    /// The next offset of every partition.
+    next: BTreeMap<i32, i64>,
+    /// What was asked, and up to where everything has to be read before it is answered.
+    owed: Option<(u64, BTreeMap<i32, i64>)>,
+    /// Asked while no broker could say where the topic ends.
+    unanswered: Option<u64>,
 }
 
-impl Follower {
-    fn start(settings: &KafkaSettings, topic: String, from: &From) -> Result<Self, KafkaError> {
+impl<T> Follower<T> {
+    fn start(settings: &KafkaSettings, order: Order<T>) -> Result<Self, KafkaError> {
         let mut config = settings.client();
         config.set("group.id", "trunkline-tail").set("enable.auto.commit", "false");
         config.set("auto.offset.reset", "earliest");
         // what has not been asked for yet waits at the broker, not in our memory
         config.set("queued.max.messages.kbytes", "8192").set("queued.min.messages", "1000");
         let consumer = config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
-        let mut follower = Self { consumer, topic, assigned: TopicPartitionList::new() };
-        let failed = |source| KafkaError::Read { topic: follower.topic.clone(), source };
-        let partitions = follower.partitions().map_err(failed)?;
-        let wanted = match from {
-            From::Time(at) => follower.offsets_at(&partitions, *at).map_err(failed)?,
-            From::Beginning => follower.offsets(&partitions, &BTreeMap::new()).map_err(failed)?,
-            From::Offsets(offsets) => follower.offsets(&partitions, offsets).map_err(failed)?,
-        };
-        follower.consumer.assign(&wanted).map_err(failed)?;
-        follower.assigned = wanted;
+        let mut follower =
+            Self { consumer, order, next: BTreeMap::new(), owed: None, unanswered: None };
+        let begun = follower.begin();
+        begun.map_err(|source| KafkaError::Read { topic: follower.order.topic.clone(), source })?;
         Ok(follower)
     }
 
-    fn partitions(&self) -> Result<Vec<i32>, RdError> {
-        let metadata = self.consumer.fetch_metadata(Some(&self.topic), PATIENCE)?;
-        let topics = metadata.topics().iter();
-        Ok(topics.flat_map(|t| t.partitions().iter().map(|p| p.id())).collect())
-    }
-
-    fn offsets(
-        &self,
-        partitions: &[i32],
-        known: &BTreeMap<i32, i64>,
-    ) -> Result<TopicPartitionList, RdError> {
-        let mut list = TopicPartitionList::new();
-        for partition in partitions {
-            let offset = known.get(partition).map_or(Offset::Beginning, |at| Offset::Offset(*at));
-            list.add_partition_offset(&self.topic, *partition, offset)?;
+    fn begin(&mut self) -> Result<(), RdError> {
+        let ends = self.ends()?;
+        let at = match self.order.from {
+            From::Beginning => BTreeMap::new(),
+            From::Time(at) => self.offsets_at(&ends, at)?,
+        };
+        for (partition, (low, high)) in ends {
+            let at = at.get(&partition).copied().unwrap_or(low);
+            self.next.insert(partition, at.clamp(low, high));
         }
-        Ok(list)
+        self.assign()
     }
 
-    fn offsets_at(&self, partitions: &[i32], at: i64) -> Result<TopicPartitionList, RdError> {
+    fn assign(&self) -> Result<(), RdError> {
+        let mut list = TopicPartitionList::new();
+        for (partition, next) in &self.next {
+            list.add_partition_offset(&self.order.topic, *partition, Offset::Offset(*next))?;
+        }
+        self.consumer.assign(&list)
+    }
+
+    /// First offset of every partition, and the one behind its last.
+    fn ends(&self) -> Result<BTreeMap<i32, (i64, i64)>, RdError> {
+        let topic = &self.order.topic;
+        let metadata = self.consumer.fetch_metadata(Some(topic), PATIENCE)?;
+        let topics = metadata.topics().iter();
+        let partitions = topics.flat_map(|topic| topic.partitions().iter().map(|p| p.id()));
+        let ends = |id| Ok((id, self.consumer.fetch_watermarks(topic, id, PATIENCE)?));
+        partitions.map(ends).collect()
+    }
+
+    /// The first offset of a time on, where there is one.
+    fn offsets_at(
+        &self,
+        ends: &BTreeMap<i32, (i64, i64)>,
+        at: i64,
+    ) -> Result<BTreeMap<i32, i64>, RdError> {
         let mut times = TopicPartitionList::new();
-        for partition in partitions {
-            times.add_partition_offset(&self.topic, *partition, Offset::Offset(at))?;
+        for partition in ends.keys() {
+            times.add_partition_offset(&self.order.topic, *partition, Offset::Offset(at))?;
         }
         // brokers that cannot answer by time (the mock) are read from the beginning
-        match self.consumer.offsets_for_times(times, PATIENCE) {
-            Ok(found) if found.elements().iter().all(|e| e.error().is_ok()) => Ok(found),
-            Ok(_) | Err(_) => self.offsets(partitions, &BTreeMap::new()),
-        }
+        let Ok(found) = self.consumer.offsets_for_times(times, PATIENCE) else {
+            return Ok(BTreeMap::new());
+        };
+        let end = |partition| ends.get(&partition).map(|(_, high)| *high);
+        let offset =
+            |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match e.offset() {
+                _ if e.error().is_err() => None,
+                Offset::Offset(offset) if offset >= 0 => Some((e.partition(), offset)),
+                Offset::End => Some((e.partition(), end(e.partition())?)),
+                Offset::Beginning
+                | Offset::Stored
+                | Offset::Invalid
+                | Offset::Offset(_)
+                | Offset::OffsetTail(_) => None,
+            };
+        Ok(found.elements().iter().filter_map(offset).collect())
     }
 
-    fn run(mut self, sink: &Sender<ReadBack>) -> Result<(), KafkaError> {
+    fn run(mut self) -> Result<(), KafkaError> {
         let (mut messages, mut quiet) = (0, 0);
         loop {
             if messages >= LOOK_AFTER.0 || quiet >= LOOK_AFTER.1 {
                 (messages, quiet) = (0, 0);
                 self.follow_new_partitions();
             }
-            match self.consumer.poll(POLL) {
-                None if sink.is_closed() => return Ok(()),
-                None => quiet += 1,
+            if self.owed.is_none() {
+                match self.unanswered.take().map_or_else(|| self.order.asked.try_recv(), Ok) {
+                    Ok(number) => self.owe(number),
+                    Err(TryRecvError::Empty) => {}
+                    Err(TryRecvError::Disconnected) => return Ok(()),
+                }
+            }
+            let passed = match self.consumer.poll(POLL) {
+                None => {
+                    quiet += 1;
+                    None
+                }
                 Some(Ok(message)) => {
                     messages += 1;
-                    let record = ReadBack {
-                        partition: message.partition(),
-                        offset: message.offset(),
-                        key: message.key().map(<[u8]>::to_vec),
-                        value: message.payload().unwrap_or_default().to_vec(),
-                        headers: headers_of(&message),
-                        timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-                    };
-                    if sink.blocking_send(record).is_err() {
-                        return Ok(());
-                    }
+                    self.next.insert(message.partition(), message.offset() + 1);
+                    (self.order.wanted)(&Passing(&message)).map(Tailed::Record)
                 }
                 Some(Err(error)) => {
-                    tracing::warn!(code = "tail_error", topic = %self.topic, error = %error, "reading a topic failed; it goes on");
+                    tracing::warn!(code = "tail_error", topic = %self.order.topic, error = %error, "reading a topic failed; it goes on");
                     std::thread::sleep(POLL);
+                    None
                 }
+            };
+            let told = passed.into_iter().chain(self.pay());
+            for tailed in told {
+                if self.order.sink.blocking_send(tailed).is_err() {
+                    return Ok(());
+                }
+            }
+            if self.order.sink.is_closed() {
+                return Ok(());
             }
         }
     }
 
+    /// Notes up to where there are records now.
+    fn owe(&mut self, number: u64) {
+        match self.ends() {
+            Ok(ends) => {
+                let unread = ends.into_iter().filter(|(_, (low, high))| high > low);
+                self.owed = Some((number, unread.map(|(id, (_, high))| (id, high)).collect()));
+            }
+            Err(error) => {
+                tracing::warn!(code = "tail_error", topic = %self.order.topic, error = %error, "reading a topic failed; it goes on");
+                self.unanswered = Some(number);
+            }
+        }
+    }
+
+    fn pay<U>(&mut self) -> Option<Tailed<U>> {
+        let (number, ends) = self.owed.as_ref()?;
+        let read = |(id, end): (&i32, &i64)| self.next.get(id).is_some_and(|next| next >= end);
+        let number = ends.iter().all(read).then_some(*number)?;
+        self.owed = None;
+        Some(Tailed::CaughtUp(number))
+    }
+
     fn follow_new_partitions(&mut self) {
-        let Ok(partitions) = self.partitions() else { return };
-        let known =
-            |partition: &i32| self.assigned.find_partition(&self.topic, *partition).is_some();
-        let new: Vec<i32> = partitions.into_iter().filter(|p| !known(p)).collect();
-        if new.is_empty() {
-            return;
+        let Ok(ends) = self.ends() else { return };
+        let mut added = 0;
+        for (partition, (low, _)) in ends {
+            self.next.entry(partition).or_insert_with(|| {
+                added += 1;
+                low
+            });
         }
-        let Ok(mut list) = self.consumer.position() else { return };
-        for partition in &new {
-            list.add_partition_offset(&self.topic, *partition, Offset::Beginning).ok();
-        }
-        if self.consumer.assign(&list).is_ok() {
-            tracing::warn!(code = "partitions_added", topic = %self.topic, count = new.len(), "the topic has got more partitions");
-            self.assigned = list;
+        if added > 0 && self.assign().is_ok() {
+            tracing::warn!(code = "partitions_added", topic = %self.order.topic, count = added, "the topic has got more partitions");
         }
     }
 }

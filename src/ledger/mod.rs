@@ -3,13 +3,13 @@
 //! Facts go into the compacted state topic and come back from it, those of other writers too; gaps
 //! are the complement. See `trunkline_protocol::ledger`.
 
-mod startup;
-mod writer;
+pub(crate) mod startup;
+pub(crate) mod writer;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::mpsc::Receiver;
 use trunkline_protocol::domain::{GapId, Mono, Outcome, WriterId};
 use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, News, Stamped};
 use trunkline_protocol::server_time::Reading;
@@ -23,7 +23,7 @@ use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
 use crate::kafka::reader::{ReadBack, partitions_of};
 use crate::kafka::settings::KafkaSettings;
-use crate::kafka::tail;
+use crate::kafka::tail::{self, From, Tail, Tailed};
 use crate::observe::metrics::ProofMetrics;
 use crate::observe::status::{Coverage, StatusBoard};
 use crate::supervisor::Supervisor;
@@ -55,7 +55,7 @@ pub struct Ledger {
     clock: Clock,
     keeper: Keeper,
     writer: Writer,
-    tail: Receiver<ReadBack>,
+    tail: Tail<ReadBack>,
     encoder: ProofEncoder,
     metrics: ProofMetrics,
     board: StatusBoard,
@@ -65,8 +65,6 @@ pub struct Ledger {
     known: BTreeMap<GapId, Option<Outcome>>,
 }
 
-/// Records of the tail that wait.
-const TAIL: usize = 1_024;
 /// How long final claims may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
@@ -89,9 +87,9 @@ impl Ledger {
         let partitions = partitions.map_err(LedgerError::Kafka)?.max(1);
         let mut keeper = Keeper::new(settings.writer_id, settings.timings.clone());
         let mut writer = Writer::new(&settings.kafka, clock).map_err(LedgerError::Kafka)?;
-        let (sink, mut tail) = mpsc::channel(TAIL);
         let topic = settings.state_topic.clone();
-        let follow = tail::follow(settings.kafka.clone(), topic, tail::From::Beginning, sink);
+        let kafka = settings.kafka.clone();
+        let (mut tail, follow) = tail::follow(kafka, topic, From::Beginning, |r| Some(r.whole()));
         tasks.spawn("state tail", follow);
         let place = Place {
             topic: &settings.state_topic,
@@ -144,7 +142,7 @@ impl Ledger {
                     Some(told) => self.keeper.handle(told, self.clock.now().wall),
                     None => deadline = Some(self.clock.mono() + FLUSH),
                 },
-                Some(record) = self.tail.recv() => {
+                Some(Tailed::Record(record)) = self.tail.recv() => {
                     if let Some(stamped) = fact(&record).filter(|s| s.writer != self.settings.writer_id) {
                         self.keeper.read(&stamped, self.clock.now().wall);
                     }

@@ -7,7 +7,6 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use tokio::sync::mpsc::Receiver;
 use trunkline_protocol::domain::{Disposition, WriterId};
 use trunkline_protocol::ledger::{Keeper, Stamped, VERSION};
 
@@ -15,6 +14,7 @@ use super::writer::Writer;
 use crate::clock::Clock;
 use crate::kafka::KafkaError;
 use crate::kafka::reader::ReadBack;
+use crate::kafka::tail::{Tail, Tailed};
 
 /// Why the facts cannot be kept.
 #[derive(Debug, thiserror::Error)]
@@ -94,7 +94,7 @@ pub(super) async fn read_facts(
     place: &Place<'_>,
     nonce: WriterId,
     writer: &mut Writer,
-    tail: &mut Receiver<ReadBack>,
+    tail: &mut Tail<ReadBack>,
     keeper: &mut Keeper,
     clock: Clock,
 ) -> Result<(), LedgerError> {
@@ -115,7 +115,7 @@ pub(super) async fn read_facts(
             () = writer.attend() => continue,
             () = clock.sleep_until(Some(deadline)) => None,
         };
-        let Some(record) = record else {
+        let Some(Tailed::Record(record)) = record else {
             let (topic, seconds) = (place.topic.to_owned(), place.patience.as_secs());
             return Err(LedgerError::NoBarrier { topic, seconds });
         };
@@ -178,7 +178,7 @@ fn understand(record: &ReadBack) -> Understood {
 }
 
 /// A fact of the tail, once the service runs.
-pub(super) fn fact(record: &ReadBack) -> Option<Stamped> {
+pub(crate) fn fact(record: &ReadBack) -> Option<Stamped> {
     match understand(record) {
         Understood::Fact(stamped) if stamped.v <= VERSION => Some(stamped),
         Understood::Fact(_) | Understood::Note(_) | Understood::Nothing => None,

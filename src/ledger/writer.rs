@@ -15,7 +15,7 @@ use crate::kafka::settings::KafkaSettings;
 use crate::kafka::{Handover, Headers, KafkaError};
 
 /// One producer for everything that is proof.
-pub(super) struct Writer {
+pub(crate) struct Writer {
     settings: KafkaSettings,
     clock: Clock,
     producer: Producer,
@@ -46,7 +46,7 @@ impl Headers for NoHeaders {
 const AGAIN: Duration = Duration::from_millis(500);
 
 impl Writer {
-    pub(super) fn new(settings: &KafkaSettings, clock: Clock) -> Result<Self, KafkaError> {
+    pub(crate) fn new(settings: &KafkaSettings, clock: Clock) -> Result<Self, KafkaError> {
         let (producer, reports) = Producer::new(settings)?;
         Ok(Self {
             settings: settings.clone(),
@@ -61,19 +61,19 @@ impl Writer {
     }
 
     /// Writes a record; an older value of the same key that is not acknowledged is forgotten.
-    pub(super) fn write(&mut self, topic: &str, partition: Option<i32>, key: &str, value: Vec<u8>) {
+    pub(crate) fn write(&mut self, topic: &str, partition: Option<i32>, key: &str, value: Vec<u8>) {
         let id = (topic.to_owned(), key.to_owned());
         self.open.insert(id.clone(), Open { partition, value, token: None });
         self.send(&id);
     }
 
     /// Records that are not acknowledged.
-    pub(super) fn open(&self) -> usize {
+    pub(crate) fn open(&self) -> usize {
         self.open.len()
     }
 
     /// Waits until something is acknowledged, or failed and is due again.
-    pub(super) async fn attend(&mut self) {
+    pub(crate) async fn attend(&mut self) {
         tokio::select! {
             biased;
             report = self.reports.recv() => report.into_iter().for_each(|report| self.report(&report)),

@@ -9,6 +9,7 @@ use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts,
     Registry, TextEncoder,
 };
+use trunkline_protocol::certificate::Level;
 use trunkline_protocol::domain::{
     EndReason, GapCause, Leg, Outcome, RejectReason, TopicClass, Wall,
 };
@@ -436,6 +437,7 @@ pub struct ProofMetrics {
     clock_error: Gauge,
     clock_ahead: Gauge,
     violations: IntCounterVec,
+    certificates: IntCounterVec,
 }
 
 /// The rules of delivery that are watched, by their numbers in `docs/delivery.md`.
@@ -454,11 +456,17 @@ impl ProofMetrics {
             clock_error: make.gauge(names::CLOCK_ERROR),
             clock_ahead: make.gauge(names::CLOCK_AHEAD),
             violations: make.counters(names::INVARIANT_VIOLATIONS),
+            certificates: make.counters(names::CERTIFICATES),
         };
         for cause in GapCause::ALL {
             let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str());
             for outcome in outcomes.chain(["opened"]) {
                 drop(made.gaps.with_label_values(&[cause.as_str(), outcome]));
+            }
+        }
+        for level in Level::ALL {
+            for revision in ["first", "later"] {
+                drop(made.certificates.with_label_values(&[level.as_str(), revision]));
             }
         }
         INVARIANTS.iter().for_each(|rule| drop(made.violations.with_label_values(&[*rule])));
@@ -490,6 +498,12 @@ impl ProofMetrics {
     pub fn clock(&self, error: Option<Duration>, ahead_ms: i64) {
         self.clock_error.set(error.map_or(f64::INFINITY, |error| error.as_secs_f64()));
         self.clock_ahead.set(ahead_ms as f64 / 1000.0);
+    }
+
+    /// A certificate was published.
+    pub fn certified(&self, level: Level, revision: u32) {
+        let revision = if revision == 1 { "first" } else { "later" };
+        self.certificates.with_label_values(&[level.as_str(), revision]).inc();
     }
 
     /// A rule was found broken.

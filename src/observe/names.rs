@@ -78,6 +78,7 @@ metrics! {
     GAP_OLDEST = Gauge "trunkline_gap_oldest_open_timestamp_seconds" [] "Start of the oldest gap that is not closed, seconds since 1970; 0 when there is none.";
     CLOCK_ERROR = Gauge "trunkline_clock_error_seconds" [] "How far the platform's clock may be from where it is believed to be.";
     CLOCK_AHEAD = Gauge "trunkline_clock_ahead_seconds" [] "How far the local clock is ahead of the platform's.";
+    CERTIFICATES = Counter "trunkline_certificates_total" ["level", "revision"] "Certificates published, by what they say; first words and later ones.";
     INVARIANT_VIOLATIONS = Counter "trunkline_invariant_violations_total" ["invariant"] "Rules of delivery that were found broken; must be 0.";
     BUILD_INFO = Gauge "trunkline_build_info" ["version"] "Always 1.";
     READY = Gauge "trunkline_ready" ["check"] "1 while the check passes.";

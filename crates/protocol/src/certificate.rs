@@ -30,6 +30,17 @@ pub enum Level {
 }
 
 impl Level {
+    /// Every level, from the best to the worst.
+    pub const ALL: [Self; 7] = [
+        Self::LiveDual,
+        Self::LiveSingle,
+        Self::Reconciled,
+        Self::RepairedProvisional,
+        Self::Partial,
+        Self::LostDeclared,
+        Self::Open,
+    ];
+
     /// The word used in records, pages and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -71,48 +82,77 @@ pub struct Judgement {
     pub expected_close_at: Option<Wall>,
 }
 
-/// Judges an interval of a class. `missed` holds the instants of which an audit found a miss.
-#[must_use]
-pub fn judge(
-    ledger: &ShardLedger,
-    class: &str,
-    interval: Interval,
-    missed: &IntervalSet,
-    timings: &Timings,
-) -> Judgement {
-    let (once, twice) = ledger.class_coverage(class);
-    let rest = once.complement_within(interval);
-    let whole = IntervalSet::from(interval);
-    let gaps: Vec<&Gap> = ledger
-        .gaps()
-        .values()
-        .filter(|gap| gap.class == class && !gap_interval(gap).intersect(&whole).is_empty())
-        .collect();
-    let concerned: Vec<&&Gap> =
-        gaps.iter().filter(|gap| !gap_interval(gap).intersect(&rest).is_empty()).collect();
-    let mut level = match rest.is_empty() {
-        true if twice.covers(interval) => Level::LiveDual,
-        true => Level::LiveSingle,
-        false => repaired(&concerned, &rest),
-    };
-    if !missed.intersect(&whole).is_empty() {
-        level = level.max(Level::Partial);
+/// What is known of one topic class of a shard, ready to be asked about intervals.
+#[derive(Debug)]
+pub struct Judge<'a> {
+    ledger: &'a ShardLedger,
+    class: &'a str,
+    once: IntervalSet,
+    twice: IntervalSet,
+    gaps: Vec<&'a Gap>,
+    proofs: Vec<(EpochId, SetDigest, IntervalSet)>,
+}
+
+impl<'a> Judge<'a> {
+    /// Looks at the facts once.
+    #[must_use]
+    pub fn new(ledger: &'a ShardLedger, class: &'a str) -> Self {
+        let (once, twice) = ledger.class_coverage(class);
+        let gaps = ledger.gaps().values().filter(|gap| gap.class == class).collect();
+        Self { ledger, class, once, twice, gaps, proofs: proofs(ledger, class) }
     }
-    let proofs = proofs(ledger, class, &whole);
-    let open = concerned.iter().filter(|gap| gap.repair.outcome.is_none());
-    Judgement {
-        level,
-        epochs: proofs.iter().map(|(epoch, _)| *epoch).collect(),
-        sets: proofs.iter().map(|(_, set)| *set).collect::<BTreeSet<_>>().into_iter().collect(),
-        gaps: concerned.iter().map(|gap| gap.gap).collect(),
-        history_watermark: concerned.iter().filter_map(|gap| complete_to(gap)).min(),
-        closed_at: concerned.iter().filter_map(|gap| gap.repair.closed_at).max(),
-        expected_close_at: open.filter_map(|gap| gaps::expected_close(gap, timings)).max(),
+
+    /// Whether every instant is either proven or part of a recorded gap: before that nothing is said.
+    #[must_use]
+    pub fn is_accounted_for(&self, interval: Interval) -> bool {
+        let rest = self.once.complement_within(interval);
+        let recorded: IntervalSet =
+            self.gaps.iter().flat_map(|gap| Vec::from(gap_interval(gap))).collect();
+        rest.subtract(&recorded).is_empty()
+    }
+
+    /// What may be said. `missed` holds the instants of which an audit found a miss.
+    #[must_use]
+    pub fn judge(&self, interval: Interval, missed: &IntervalSet, timings: &Timings) -> Judgement {
+        let rest = self.once.complement_within(interval);
+        let whole = IntervalSet::from(interval);
+        let reaches = |gap: &&&Gap| !gap_interval(gap).intersect(&rest).is_empty();
+        let concerned: Vec<&Gap> = self.gaps.iter().filter(reaches).copied().collect();
+        let mut level = match rest.is_empty() {
+            true if self.twice.covers(interval) => Level::LiveDual,
+            true => Level::LiveSingle,
+            false => repaired(&concerned, &rest),
+        };
+        if !missed.intersect(&whole).is_empty() {
+            level = level.max(Level::Partial);
+        }
+        let proofs = self.proofs.iter().filter(|(_, _, p)| !p.intersect(&whole).is_empty());
+        let (epochs, sets): (Vec<_>, BTreeSet<_>) = proofs.map(|(e, set, _)| (*e, *set)).unzip();
+        let open = concerned.iter().filter(|gap| gap.repair.outcome.is_none());
+        Judgement {
+            level,
+            epochs,
+            sets: sets.into_iter().collect(),
+            gaps: concerned.iter().map(|gap| gap.gap).collect(),
+            history_watermark: concerned.iter().filter_map(|gap| complete_to(gap)).min(),
+            closed_at: concerned.iter().filter_map(|gap| gap.repair.closed_at).max(),
+            expected_close_at: open.filter_map(|gap| gaps::expected_close(gap, timings)).max(),
+        }
+    }
+
+    /// When topics of the class were wanted first, and until when any is.
+    #[must_use]
+    pub fn wanted(&self) -> Option<Interval> {
+        let topics = self.ledger.wanted()?.iter();
+        let of_class = |(topic, _): &(&String, _)| crate::topic::class_of(topic) == self.class;
+        let wants = topics.filter(of_class).map(|(_, want)| want);
+        let to = wants.clone().map(|want| want.to.unwrap_or(Wall(i64::MAX))).max()?;
+        Some(Interval::new(wants.map(|want| want.from).min()?, to))
     }
 }
 
 /// What gaps make of the instants that no claim proves.
-fn repaired(gaps: &[&&Gap], rest: &IntervalSet) -> Level {
+fn repaired(gaps: &[&Gap], rest: &IntervalSet) -> Level {
     let settled = |wanted: &dyn Fn(&Gap) -> bool| -> IntervalSet {
         let chosen = gaps.iter().filter(|gap| wanted(gap));
         chosen.flat_map(|gap| Vec::from(gap_interval(gap))).collect()
@@ -145,18 +185,14 @@ fn complete_to(gap: &Gap) -> Option<Wall> {
     jobs.filter_map(|reading| reading.complete_to).max()
 }
 
-fn proofs(ledger: &ShardLedger, class: &str, whole: &IntervalSet) -> Vec<(EpochId, SetDigest)> {
+fn proofs(ledger: &ShardLedger, class: &str) -> Vec<(EpochId, SetDigest, IntervalSet)> {
     let of_class = |set: SetDigest| {
         let mut topics = ledger.set(set).into_iter().flatten();
         topics.any(|topic| crate::topic::class_of(topic) == class)
     };
-    ledger
-        .epochs()
-        .iter()
-        .filter(|(_, epoch)| !epoch.proven().intersect(whole).is_empty())
-        .filter_map(|(id, epoch)| epoch.start.map(|start| (*id, start.set)))
-        .filter(|(_, set)| of_class(*set))
-        .collect()
+    let epochs = ledger.epochs().iter();
+    let started = epochs.filter_map(|(id, epoch)| Some((*id, epoch.start?.set, epoch.proven())));
+    started.filter(|(_, set, _)| of_class(*set)).collect()
 }
 
 #[cfg(test)]
@@ -202,8 +238,12 @@ mod tests {
         })
     }
 
+    fn judged(book: &ShardLedger, interval: Interval) -> Judgement {
+        Judge::new(book, CLASS).judge(interval, &IntervalSet::new(), &Timings::default())
+    }
+
     fn level(book: &ShardLedger, from: i64, to: i64) -> Level {
-        judge(book, CLASS, at(from, to), &IntervalSet::new(), &Timings::default()).level
+        judged(book, at(from, to)).level
     }
 
     #[test]
@@ -212,7 +252,7 @@ mod tests {
         assert_eq!(level(&book, 50, 100), Level::LiveDual);
         assert_eq!(level(&book, 0, 100), Level::LiveSingle);
         assert_eq!(level(&book, 150, 201), Level::Open, "a hole that nobody recorded yet");
-        let judged = judge(&book, CLASS, at(0, 40), &IntervalSet::new(), &Timings::default());
+        let judged = judged(&book, at(0, 40));
         assert_eq!(judged.epochs, [EpochId([1; 16])]);
     }
 
@@ -249,7 +289,7 @@ mod tests {
             });
         }
         book.add(WriterId([1; 16]), &Fact::Gap(hole)).unwrap();
-        let judged = judge(&book, CLASS, at(0, 50), &IntervalSet::new(), &Timings::default());
+        let judged = judged(&book, at(0, 50));
         assert_eq!(judged.level, Level::RepairedProvisional);
         assert!(judged.expected_close_at.is_some());
     }
@@ -258,7 +298,7 @@ mod tests {
     fn a_miss_takes_live_back() {
         let book = book(&[(0, 100)]);
         let missed = at(40, 41).into();
-        let judged = judge(&book, CLASS, at(0, 50), &missed, &Timings::default());
+        let judged = Judge::new(&book, CLASS).judge(at(0, 50), &missed, &Timings::default());
         assert_eq!(judged.level, Level::Partial);
         assert_eq!(level(&book, 50, 100), Level::LiveSingle);
     }

@@ -13,12 +13,13 @@
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
 //! | records | [`producer`], [`journal`] |
-//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`certificate`] |
+//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`certificate`], [`certifier`], [`tally`] |
 
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
 pub mod certificate;
+pub mod certifier;
 pub mod channel;
 pub mod cursor;
 pub mod dedupe;
@@ -37,6 +38,7 @@ pub mod server_time;
 pub mod session;
 pub mod splice;
 pub mod subscriptions;
+pub mod tally;
 pub mod text;
 pub mod timings;
 pub mod token;

@@ -24,6 +24,7 @@ fn good() -> Evidence {
         org_id: "org".to_owned(),
         events: ReadTopic { partitions: 1, ..ReadTopic::default() },
         quarantine: ReadTopic::default(),
+        proof: Vec::new(),
         schemas: BTreeMap::from([(1, schemas::CONVERSATION_EVENT.to_owned())]),
         ledger: Vec::new(),
         faults: BTreeMap::from([("reset".to_owned(), 1)]),

@@ -24,6 +24,10 @@ pub enum Origin {
 }
 
 impl Origin {
+    /// Every origin.
+    pub const ALL: [Self; 5] =
+        [Self::Live, Self::Standby, Self::Backfill, Self::Reconcile, Self::Replay];
+
     /// The word used in records, headers and metrics.
     #[must_use]
     pub fn as_str(self) -> &'static str {

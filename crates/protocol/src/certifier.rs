@@ -1,0 +1,560 @@
+//! Says for every past interval what may be said, from what lies in the topics alone: facts from the
+//! state topic, counts from the output topics, its own earlier words from the certificate topic.
+//!
+//! ```text
+//! interval over ── every instant proven or in a recorded gap ──► barrier: topics read to their ends
+//!    ▲                                                              └──► certificate, revision 1
+//!    └── facts or counts say something else ──► certificate, next revision
+//! ```
+//! Records that belong to an interval whose ids are forgotten make the topic be read again from
+//! there: counts are exact or not published.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use crate::certificate::{Judge, Judgement};
+use crate::domain::{EpochId, EventId, GapId, Interval, IntervalSet, Origin, Wall};
+use crate::ledger::{Contradiction, ShardLedger, Stamped};
+use crate::tally::{Tally, Total};
+use crate::timings::Timings;
+
+/// What of a record of the events topic counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// Where.
+    pub partition: i32,
+    /// Where.
+    pub offset: i64,
+    /// Which.
+    pub id: EventId,
+    /// Class of its topic.
+    pub class: String,
+    /// Coverage it was heard in; `None` for what was not heard.
+    pub epoch: Option<EpochId>,
+    /// When it was heard.
+    pub received: Wall,
+    /// Where it comes from.
+    pub origin: Origin,
+    /// The gap it fills.
+    pub gap: Option<GapId>,
+}
+
+/// What the topics hold of an interval.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Distinct ids heard on sockets.
+    pub live: u64,
+    /// Distinct ids fetched for the gaps of the interval.
+    pub backfill: u64,
+    /// Quarantined messages of the shard.
+    pub quarantine: u64,
+    /// The live ones by partition.
+    pub partitions: BTreeMap<i32, Total>,
+}
+
+/// Which interval of what.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Subject {
+    /// Ordinal of the shard.
+    pub shard: u16,
+    /// Class of topics.
+    pub class: String,
+    /// Start; the end is that of its certificate interval.
+    pub from: Wall,
+}
+
+/// What is said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Certificate {
+    /// Of what.
+    pub subject: Subject,
+    /// Until when.
+    pub to: Wall,
+    /// From 1.
+    pub revision: u32,
+    /// What may be said, and what backs it.
+    pub judgement: Judgement,
+    /// What the topics hold.
+    pub counts: Counts,
+}
+
+type Heard = BTreeMap<(String, EpochId), BTreeMap<i32, Tally>>;
+
+/// Derives certificates.
+#[derive(Clone, Debug)]
+pub struct Certifier {
+    timings: Timings,
+    shards: BTreeMap<u16, ShardLedger>,
+    homes: BTreeMap<EpochId, u16>,
+    published: BTreeMap<Subject, Certificate>,
+    /// Live records by the certificate interval they belong to.
+    heard: BTreeMap<Wall, Heard>,
+    quarantined: BTreeMap<Wall, BTreeMap<EpochId, Tally>>,
+    restored: BTreeMap<GapId, Tally>,
+    /// The output topics are read from here on.
+    read_since: Wall,
+    /// Intervals from here on are counted, and these.
+    count_from: Wall,
+    recount: BTreeSet<Wall>,
+    /// Behind the last record of each partition that was ever seen.
+    frontier: BTreeMap<i32, i64>,
+    /// Counted anew since something was certified.
+    changed: BTreeSet<Wall>,
+    changed_gaps: BTreeSet<GapId>,
+    /// Intervals whose ids are forgotten and that got a record all the same.
+    late: BTreeSet<Wall>,
+    /// Gaps whose first records may lie further back.
+    unread_gaps: BTreeSet<Wall>,
+}
+
+impl Certifier {
+    /// Knows nothing yet.
+    #[must_use]
+    pub fn new(timings: Timings) -> Self {
+        Self {
+            timings,
+            shards: BTreeMap::new(),
+            homes: BTreeMap::new(),
+            published: BTreeMap::new(),
+            heard: BTreeMap::new(),
+            quarantined: BTreeMap::new(),
+            restored: BTreeMap::new(),
+            read_since: Wall(i64::MAX),
+            count_from: Wall(i64::MAX),
+            recount: BTreeSet::new(),
+            frontier: BTreeMap::new(),
+            changed: BTreeSet::new(),
+            changed_gaps: BTreeSet::new(),
+            late: BTreeSet::new(),
+            unread_gaps: BTreeSet::new(),
+        }
+    }
+
+    /// A fact of the state topic. What contradicts it is passed over: its owner pages.
+    pub fn fact(&mut self, stamped: &Stamped) {
+        if let crate::ledger::Fact::Epoch { epoch, .. } = &stamped.fact {
+            self.homes.insert(*epoch, stamped.shard);
+        }
+        let ledger = self.shards.entry(stamped.shard).or_default();
+        let (Ok(()) | Err(Contradiction(_))) = ledger.add(stamped.writer, &stamped.fact);
+    }
+
+    /// A certificate that was published.
+    pub fn published(&mut self, certificate: Certificate) {
+        let newest = self.published.get(&certificate.subject).map(|known| known.revision);
+        if newest.is_none_or(|newest| newest <= certificate.revision) {
+            self.published.insert(certificate.subject.clone(), certificate);
+        }
+    }
+
+    /// From when on the output topics have to be read, again where something was found to be
+    /// missing; asked once facts and certificates are read, and whenever [`Self::must_read_again`].
+    #[must_use]
+    pub fn read_from(&self, now: Wall) -> Wall {
+        let further = self.late.iter().chain(&self.unread_gaps).copied();
+        further.chain([self.first_unsaid(now)]).min().unwrap_or(now)
+    }
+
+    /// The output topics are read from here on.
+    pub fn reads_from(&mut self, from: Wall, now: Wall) {
+        self.read_since = from;
+        self.count_from = self.first_unsaid(now);
+        self.recount = std::mem::take(&mut self.late);
+        self.unread_gaps.clear();
+        self.heard.clear();
+        self.quarantined.clear();
+        self.restored.clear();
+        self.changed.clear();
+        self.changed_gaps.clear();
+    }
+
+    /// Whether counts are missing that only lie further back in the topics.
+    #[must_use]
+    pub fn must_read_again(&self) -> bool {
+        !self.late.is_empty() || !self.unread_gaps.is_empty()
+    }
+
+    /// A record of the events topic.
+    pub fn seen(&mut self, seen: Seen) {
+        let frontier = self.frontier.entry(seen.partition).or_default();
+        let new = seen.offset >= *frontier;
+        *frontier = (*frontier).max(seen.offset + 1);
+        match (seen.origin, seen.gap, seen.epoch) {
+            (Origin::Backfill, Some(gap), _) => {
+                self.restored.entry(gap).or_default().add(seen.offset, seen.id);
+                if new {
+                    self.changed_gaps.insert(gap);
+                }
+            }
+            (Origin::Live | Origin::Standby | Origin::Replay, _, Some(epoch)) => {
+                let slot = self.slot(seen.received);
+                if self.counts_slot(slot, new) {
+                    let heard = self.heard.entry(slot).or_default();
+                    let partitions = heard.entry((seen.class, epoch)).or_default();
+                    partitions.entry(seen.partition).or_default().add(seen.offset, seen.id);
+                }
+            }
+            // an audit's find belongs to no interval that somebody heard
+            (
+                Origin::Live
+                | Origin::Standby
+                | Origin::Replay
+                | Origin::Backfill
+                | Origin::Reconcile,
+                ..,
+            ) => {}
+        }
+    }
+
+    /// A message in the quarantine topic.
+    pub fn quarantined(&mut self, id: EventId, epoch: EpochId, received: Wall) {
+        let slot = self.slot(received);
+        if self.counts_slot(slot, false) {
+            let quarantined = self.quarantined.entry(slot).or_default();
+            quarantined.entry(epoch).or_default().add(0, id);
+        }
+    }
+
+    fn counts_slot(&mut self, slot: Wall, new: bool) -> bool {
+        if slot >= self.count_from || self.recount.contains(&slot) {
+            self.changed.insert(slot);
+            return true;
+        }
+        if new && self.published.values().any(|known| self.slot(known.subject.from) == slot) {
+            self.late.insert(slot);
+        }
+        false
+    }
+
+    /// Whether something could be said that has not been said yet, were the topics read to their
+    /// ends.
+    #[must_use]
+    pub fn is_pending(&self, now: Wall) -> bool {
+        !self.open(now).is_empty()
+    }
+
+    /// What can be said as of `at`: facts and output topics are read to their ends of then. What is
+    /// returned counts as published.
+    pub fn certify(&mut self, at: Wall) -> Vec<Certificate> {
+        let mut new = Vec::new();
+        for (subject, to, judgement) in self.open(at) {
+            let known = self.published.get(&subject);
+            let Some(counts) = self.counts(&subject, &judgement, known) else {
+                let gaps = self.shards.get(&subject.shard).map(ShardLedger::gaps);
+                let gaps = judgement.gaps.iter().filter_map(|gap| gaps?.get(gap));
+                self.unread_gaps.extend(gaps.map(|gap| gap.recorded_at));
+                continue;
+            };
+            if known.is_some_and(|known| known.judgement == judgement && known.counts == counts) {
+                continue;
+            }
+            let revision = known.map_or(1, |known| known.revision + 1);
+            new.push(Certificate { subject, to, revision, judgement, counts });
+        }
+        for certificate in &new {
+            self.published.insert(certificate.subject.clone(), certificate.clone());
+        }
+        self.changed.clear();
+        self.changed_gaps.clear();
+        self.forget(at);
+        new
+    }
+
+    /// Intervals of which something else might have to be said.
+    fn open(&self, at: Wall) -> Vec<(Subject, Wall, Judgement)> {
+        let mut open = Vec::new();
+        let settled = at.minus(self.timings.gap_patience);
+        for (shard, ledger) in &self.shards {
+            for class in ledger.classes() {
+                let judge = Judge::new(ledger, &class);
+                let Some(wanted) = judge.wanted() else { continue };
+                for interval in self.intervals(wanted, settled) {
+                    if !judge.is_accounted_for(interval) {
+                        continue;
+                    }
+                    let subject =
+                        Subject { shard: *shard, class: class.clone(), from: interval.from };
+                    let judgement = judge.judge(interval, &IntervalSet::new(), &self.timings);
+                    let recounted = self.changed.contains(&self.slot(interval.from))
+                        || judgement.gaps.iter().any(|gap| self.changed_gaps.contains(gap));
+                    let known = self.published.get(&subject);
+                    if recounted || known.is_none_or(|known| known.judgement != judgement) {
+                        open.push((subject, interval.to, judgement));
+                    }
+                }
+            }
+        }
+        open
+    }
+
+    /// `None` when what is known of the topics does not reach back far enough.
+    fn counts(
+        &self,
+        subject: &Subject,
+        judgement: &Judgement,
+        known: Option<&Certificate>,
+    ) -> Option<Counts> {
+        let slot = self.slot(subject.from);
+        let counted = slot >= self.count_from || self.recount.contains(&slot);
+        let mut counts = if counted { self.live(subject, slot) } else { known?.counts.clone() };
+        let gaps = self.shards.get(&subject.shard)?.gaps();
+        let mut restored = Tally::default();
+        for id in &judgement.gaps {
+            if gaps.get(id)?.recorded_at < self.read_since {
+                return None;
+            }
+            self.restored.get(id).into_iter().for_each(|tally| restored.absorb(tally));
+        }
+        counts.backfill = restored.total().count;
+        Some(counts)
+    }
+
+    fn live(&self, subject: &Subject, slot: Wall) -> Counts {
+        let at_home = |epoch: &EpochId| self.homes.get(epoch) == Some(&subject.shard);
+        let mut tallies: BTreeMap<i32, Tally> = BTreeMap::new();
+        for ((class, epoch), partitions) in self.heard.get(&slot).into_iter().flatten() {
+            if *class != subject.class || !at_home(epoch) {
+                continue;
+            }
+            for (partition, tally) in partitions {
+                tallies.entry(*partition).or_default().absorb(tally);
+            }
+        }
+        let partitions: BTreeMap<i32, Total> =
+            tallies.into_iter().map(|(partition, tally)| (partition, tally.total())).collect();
+        let mut quarantined = Tally::default();
+        let there = self.quarantined.get(&slot).into_iter().flatten();
+        there.filter(|(epoch, _)| at_home(epoch)).for_each(|(_, tally)| quarantined.absorb(tally));
+        Counts {
+            live: partitions.values().map(|total| total.count).sum(),
+            backfill: 0,
+            quarantine: quarantined.total().count,
+            partitions,
+        }
+    }
+
+    /// Ids of intervals that are certified and a whole interval old are given up.
+    fn forget(&mut self, at: Wall) {
+        let keep = self.slot(at.minus(self.timings.certificate_interval * 2));
+        let from = keep.min(self.first_unsaid(at)).max(self.count_from);
+        self.count_from = from;
+        self.recount.clear();
+        self.heard = self.heard.split_off(&from);
+        self.quarantined = self.quarantined.split_off(&from);
+    }
+
+    fn first_unsaid(&self, now: Wall) -> Wall {
+        let mut from = self.slot(now);
+        for (shard, ledger) in &self.shards {
+            for class in ledger.classes() {
+                let Some(wanted) = Judge::new(ledger, &class).wanted() else { continue };
+                let said = |interval: &Interval| {
+                    let class = class.clone();
+                    let subject = Subject { shard: *shard, class, from: interval.from };
+                    self.published.contains_key(&subject)
+                };
+                let missing = self.intervals(wanted, now).find(|interval| !said(interval));
+                from = missing.map_or(from, |interval| from.min(self.slot(interval.from)));
+            }
+        }
+        from
+    }
+
+    /// Start of the certificate interval of an instant.
+    fn slot(&self, at: Wall) -> Wall {
+        Wall(at.0 - at.0.rem_euclid(self.length()))
+    }
+
+    fn length(&self) -> i64 {
+        i64::try_from(self.timings.certificate_interval.as_millis()).unwrap_or(i64::MAX).max(1)
+    }
+
+    /// The certificate intervals of what is wanted that are over, and as far back as history reaches.
+    fn intervals(&self, wanted: Interval, now: Wall) -> impl Iterator<Item = Interval> + use<> {
+        let oldest = self.slot(now.minus(self.timings.history_reach));
+        let (length, wanted_from) = (self.length(), wanted.from);
+        let first = self.slot(wanted_from).max(oldest);
+        let end = wanted.to.min(now);
+        (0..)
+            .map(move |n: i64| Wall(first.0 + n * length))
+            .take_while(move |start| start.0 + length <= end.0)
+            .map(move |start| Interval::new(start.max(wanted_from), Wall(start.0 + length)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::certificate::Level;
+    use crate::domain::{GapCause, SetDigest, WriterId};
+    use crate::ledger::{Fact, Gap, Repair, VERSION, Want};
+
+    const CLASS: &str = "v2.routing.queues.{id}.conversations";
+    const TOPIC: &str = "v2.routing.queues.q.conversations";
+    const H: i64 = 3_600_000;
+
+    fn epoch(n: u8) -> EpochId {
+        EpochId([n; 16])
+    }
+
+    fn tell(certifier: &mut Certifier, fact: Fact) {
+        certifier.fact(&Stamped { v: VERSION, shard: 0, writer: WriterId([1; 16]), fact });
+    }
+
+    /// One topic is wanted since 100 h + 10 min, and one socket proves it until then.
+    fn covered(to: i64) -> Certifier {
+        let mut certifier = Certifier::new(Timings::default());
+        let from = Wall(100 * H + H / 6);
+        let topics = [(TOPIC.to_owned(), Want { from, to: None })].into();
+        let (epoch, set) = (epoch(1), SetDigest([1; 16]));
+        tell(&mut certifier, Fact::Wanted { as_of: from, topics });
+        tell(&mut certifier, Fact::Set { set, topics: vec![TOPIC.to_owned()] });
+        tell(&mut certifier, Fact::Epoch { epoch, set, leg: 0, from, rides: None });
+        claim(&mut certifier, to);
+        certifier
+    }
+
+    fn claim(certifier: &mut Certifier, to: i64) {
+        let interval = Interval::new(Wall(100 * H + H / 6), Wall(to));
+        tell(certifier, Fact::Claim { epoch: epoch(1), interval });
+    }
+
+    fn gap(to: i64) -> Fact {
+        Fact::Gap(Gap {
+            gap: GapId([7; 16]),
+            class: CLASS.to_owned(),
+            topics: Vec::new(),
+            from: Wall(102 * H + H / 2),
+            to: Some(Wall(to)),
+            cause: GapCause::Close,
+            recorded_at: Wall(102 * H + H / 2 + 30_000),
+            repair: Repair::default(),
+        })
+    }
+
+    fn record(offset: i64, id: u8, received: i64) -> Seen {
+        Seen {
+            partition: 3,
+            offset,
+            id: EventId([id; 16]),
+            class: CLASS.to_owned(),
+            epoch: Some(epoch(1)),
+            received: Wall(received),
+            origin: Origin::Live,
+            gap: None,
+        }
+    }
+
+    fn words(certificates: &[Certificate]) -> Vec<(i64, i64, u32, Level, u64)> {
+        let word = |c: &Certificate| {
+            let from = c.subject.from.0 / H;
+            (from, c.to.0 / H, c.revision, c.judgement.level, c.counts.live)
+        };
+        certificates.iter().map(word).collect()
+    }
+
+    #[test]
+    fn an_interval_is_certified_once_when_all_of_it_is_accounted_for() {
+        let mut certifier = covered(101 * H);
+        let now = Wall(101 * H + H / 2);
+        assert_eq!(certifier.read_from(now), Wall(100 * H));
+        certifier.reads_from(Wall(100 * H), now);
+        for (offset, id, received) in
+            [(5, 1, 100 * H + H / 2), (6, 2, 101 * H - 1), (7, 1, 101 * H - 1), (8, 3, 101 * H)]
+        {
+            certifier.seen(record(offset, id, received));
+        }
+        assert!(certifier.is_pending(now));
+        let made = certifier.certify(now);
+        assert_eq!(words(&made), [(100, 101, 1, Level::LiveSingle, 2)]);
+        let total = made[0].counts.partitions[&3];
+        assert_eq!((total.first_offset, total.end_offset, total.count), (5, 8, 2));
+        assert!(!certifier.is_pending(now));
+        // the next one is over, but nobody knows yet what became of its end
+        claim(&mut certifier, 101 * H + H / 2);
+        assert!(!certifier.is_pending(Wall(102 * H + H / 2)));
+        claim(&mut certifier, 102 * H);
+        assert_eq!(
+            words(&certifier.certify(Wall(102 * H + H / 2))),
+            [(101, 102, 1, Level::LiveSingle, 1)]
+        );
+    }
+
+    #[test]
+    fn a_recorded_gap_is_certified_as_open_and_again_when_more_is_known() {
+        let mut certifier = covered(102 * H + H / 2);
+        let now = Wall(103 * H + H / 2);
+        certifier.reads_from(Wall(100 * H), now);
+        assert_eq!(
+            certifier.certify(now).len(),
+            2,
+            "the third hour has a hole that is not recorded"
+        );
+        tell(&mut certifier, gap(103 * H));
+        let made = certifier.certify(now);
+        assert_eq!(words(&made), [(102, 103, 1, Level::Open, 0)]);
+        assert_eq!(made[0].judgement.gaps, [GapId([7; 16])]);
+        let restored =
+            Seen { origin: Origin::Backfill, gap: Some(GapId([7; 16])), ..record(9, 9, 104 * H) };
+        certifier.seen(restored.clone());
+        certifier.seen(Seen { offset: 10, ..restored });
+        let made = certifier.certify(now);
+        assert_eq!((made[0].revision, made[0].counts.backfill), (2, 1));
+    }
+
+    #[test]
+    fn a_new_process_says_nothing_again_and_goes_on_where_the_old_one_ended() {
+        let mut old = covered(103 * H);
+        let now = Wall(103 * H + H / 2);
+        old.reads_from(Wall(100 * H), now);
+        old.seen(record(1, 1, 100 * H + H / 2));
+        let made = old.certify(now);
+        let mut new = covered(104 * H);
+        made.into_iter().for_each(|certificate| new.published(certificate));
+        let later = Wall(104 * H + H / 2);
+        assert_eq!(new.read_from(later), Wall(103 * H));
+        new.reads_from(Wall(103 * H), later);
+        assert_eq!(words(&new.certify(later)), [(103, 104, 1, Level::LiveSingle, 0)]);
+    }
+
+    #[test]
+    fn a_record_that_comes_after_its_certificate_makes_the_topic_be_read_again() {
+        let mut certifier = covered(106 * H);
+        let now = Wall(106 * H + H / 2);
+        certifier.reads_from(Wall(100 * H), now);
+        certifier.seen(record(1, 1, 101 * H));
+        assert_eq!(certifier.certify(now).len(), 6);
+        certifier.seen(record(2, 2, 101 * H + 1));
+        assert!(certifier.must_read_again());
+        assert_eq!(certifier.read_from(now), Wall(101 * H));
+        certifier.reads_from(Wall(101 * H), now);
+        certifier.seen(record(1, 1, 101 * H));
+        certifier.seen(record(2, 2, 101 * H + 1));
+        assert!(!certifier.must_read_again());
+        assert_eq!(words(&certifier.certify(now)), [(101, 102, 2, Level::LiveSingle, 2)]);
+        assert_eq!(certifier.certify(now), []);
+    }
+
+    #[test]
+    fn what_was_restored_before_a_new_process_read_is_read_again_before_it_is_counted() {
+        let mut old = covered(102 * H + H / 2);
+        tell(&mut old, gap(103 * H));
+        let now = Wall(103 * H + H / 2);
+        old.reads_from(Wall(100 * H), now);
+        let restored =
+            Seen { origin: Origin::Backfill, gap: Some(GapId([7; 16])), ..record(9, 9, 104 * H) };
+        old.seen(restored.clone());
+        let made = old.certify(now);
+        let mut new = covered(102 * H + H / 2);
+        made.into_iter().for_each(|certificate| new.published(certificate));
+        let later = Wall(104 * H + H / 2);
+        new.reads_from(Wall(104 * H), later);
+        tell(&mut new, gap(103 * H + 1)); // something changed
+        assert_eq!(new.certify(later), []);
+        assert!(new.must_read_again());
+        let from = new.read_from(later);
+        assert_eq!(from, Wall(102 * H + H / 2 + 30_000));
+        new.reads_from(from, later);
+        new.seen(restored);
+        assert!(new.certify(later).iter().all(|c| c.counts.backfill == 1));
+    }
+}

@@ -1,0 +1,238 @@
+//! 6 PROVE, in public: certificates from what lies in the topics. Knows nothing that a consumer could
+//! not read as well.
+
+use std::time::Duration;
+
+use trunkline_protocol::certifier::{Certificate, Certifier, Seen};
+use trunkline_protocol::domain::{EpochId, EventId, Mono, Wall};
+use trunkline_protocol::ledger::Stamped;
+use trunkline_protocol::server_time::Reading;
+use trunkline_protocol::timings::Timings;
+
+use crate::clock::Clock;
+use crate::encode::proof::ProofEncoder;
+use crate::encode::read;
+use crate::kafka::KafkaError;
+use crate::kafka::settings::KafkaSettings;
+use crate::kafka::tail::{self, From, Passing, Tail, Tailed};
+use crate::ledger::startup::fact;
+use crate::ledger::writer::Writer;
+use crate::observe::metrics::ProofMetrics;
+use crate::supervisor::Supervisor;
+
+/// Which topics.
+#[derive(Clone, Debug)]
+pub struct CertifySettings {
+    /// Brokers.
+    pub kafka: KafkaSettings,
+    /// Facts.
+    pub state_topic: String,
+    /// Conversation events.
+    pub events_topic: String,
+    /// What could not become a record.
+    pub quarantine_topic: String,
+    /// Certificates.
+    pub certificates_topic: String,
+    /// Durations.
+    pub timings: Timings,
+}
+
+/// Follows the topics and certifies.
+pub struct Certify {
+    settings: CertifySettings,
+    clock: Clock,
+    encoder: ProofEncoder,
+    metrics: ProofMetrics,
+    rules: Certifier,
+    writer: Writer,
+    facts: Tail<Stamped>,
+    said: Tail<Vec<u8>>,
+    tasks: Supervisor,
+    asked: u64,
+}
+
+/// The output topics while they are followed.
+struct Output {
+    events: Tail<Seen>,
+    quarantine: Tail<Quarantined>,
+}
+
+type Quarantined = (EventId, EpochId, Wall);
+
+/// Since when a barrier is awaited, and which topics have not reached it.
+struct Barrier {
+    at: Wall,
+    facts: bool,
+    events: bool,
+    quarantine: bool,
+}
+
+impl Certify {
+    /// Prepares.
+    ///
+    /// # Errors
+    /// When the client library refuses its settings.
+    pub fn new(
+        settings: CertifySettings,
+        clock: Clock,
+        encoder: ProofEncoder,
+        metrics: ProofMetrics,
+    ) -> Result<Self, KafkaError> {
+        let writer = Writer::new(&settings.kafka, clock)?;
+        let mut tasks = Supervisor::new();
+        let kafka = &settings.kafka;
+        let state = settings.state_topic.clone();
+        let (facts, work) =
+            tail::follow(kafka.clone(), state, From::Beginning, |r| fact(&r.whole()));
+        tasks.spawn("facts", work);
+        let certificates = settings.certificates_topic.clone();
+        let (said, work) = tail::follow(kafka.clone(), certificates, From::Beginning, |r| {
+            Some(r.value().to_vec())
+        });
+        tasks.spawn("certificates", work);
+        let rules = Certifier::new(settings.timings.clone());
+        Ok(Self { settings, clock, encoder, metrics, rules, writer, facts, said, tasks, asked: 0 })
+    }
+
+    /// Runs for as long as the process does.
+    ///
+    /// # Errors
+    /// When a topic cannot be read at the start.
+    pub async fn run(mut self) -> Result<(), KafkaError> {
+        self.read_what_was_said().await;
+        let mut output = self.read_output();
+        let mut barrier: Option<Barrier> = None;
+        let mut look_at = self.clock.mono();
+        loop {
+            tokio::select! {
+                biased;
+                () = self.clock.sleep_until(Some(look_at)) => {
+                    look_at = self.look_again();
+                    if barrier.is_none() && self.rules.must_read_again() {
+                        output = self.read_output();
+                    }
+                    let now = self.clock.now().wall;
+                    if barrier.is_none() && self.rules.is_pending(now) {
+                        self.asked += 1;
+                        self.facts.ask(self.asked);
+                        output.events.ask(self.asked);
+                        output.quarantine.ask(self.asked);
+                        barrier = Some(Barrier { at: now, facts: false, events: false, quarantine: false });
+                    }
+                }
+                () = self.writer.attend() => {}
+                Some(tailed) = self.facts.recv() => match tailed {
+                    Tailed::Record(stamped) => self.rules.fact(&stamped),
+                    Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.facts = true),
+                },
+                Some(tailed) = self.said.recv() => if let Tailed::Record(value) = tailed {
+                    self.said(&value);
+                },
+                Some(tailed) = output.quarantine.recv() => match tailed {
+                    Tailed::Record((id, epoch, received)) => self.rules.quarantined(id, epoch, received),
+                    Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.quarantine = true),
+                },
+                Some(tailed) = output.events.recv() => match tailed {
+                    Tailed::Record(seen) => self.rules.seen(seen),
+                    Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.events = true),
+                },
+                Some(ended) = self.tasks.next() => {
+                    // a topic that can no longer be read: the process says so and starts anew
+                    let why = ended.failure.unwrap_or_default();
+                    tracing::error!(code = "proof_unread", topic = %ended.name, error = %why, "a topic that certificates rest on cannot be read");
+                    return Ok(());
+                }
+            }
+            if let Some(at) =
+                barrier.as_ref().filter(|b| b.facts && b.events && b.quarantine).map(|b| b.at)
+            {
+                barrier = None;
+                self.certify(at);
+            }
+        }
+    }
+
+    /// Facts and certificates, up to their ends of now.
+    async fn read_what_was_said(&mut self) {
+        self.asked += 1;
+        self.facts.ask(self.asked);
+        self.said.ask(self.asked);
+        let (mut facts, mut said) = (false, false);
+        while !(facts && said) {
+            tokio::select! {
+                Some(tailed) = self.facts.recv() => match tailed {
+                    Tailed::Record(stamped) => self.rules.fact(&stamped),
+                    Tailed::CaughtUp(_) => facts = true,
+                },
+                Some(tailed) = self.said.recv() => match tailed {
+                    Tailed::Record(value) => self.said(&value),
+                    Tailed::CaughtUp(_) => said = true,
+                },
+                else => return,
+            }
+        }
+    }
+
+    fn said(&mut self, value: &[u8]) {
+        if let Some(certificate) = read::certificate(value, &self.encoder.source.instance) {
+            self.rules.published(certificate);
+        }
+    }
+
+    /// Follows the output topics from where something was not said yet.
+    fn read_output(&mut self) -> Output {
+        let now = self.clock.now().wall;
+        let from = self.rules.read_from(now);
+        self.rules.reads_from(from, now);
+        let (kafka, settings) = (&self.settings.kafka, &self.settings);
+        let from = From::Time(from.0);
+        let (events, work) =
+            tail::follow(kafka.clone(), settings.events_topic.clone(), from, |record| {
+                read::seen(record.partition(), record.offset(), record.value())
+            });
+        self.tasks.spawn("events", work);
+        let topic = settings.quarantine_topic.clone();
+        let (quarantine, work) = tail::follow(kafka.clone(), topic, from, quarantined);
+        self.tasks.spawn("quarantine", work);
+        Output { events, quarantine }
+    }
+
+    /// A twentieth of a certificate interval is soon enough, and never more than ten seconds.
+    fn look_again(&self) -> Mono {
+        let every = (self.settings.timings.certificate_interval / 20).min(LOOK);
+        self.clock.mono() + every.max(Duration::from_millis(100))
+    }
+
+    fn certify(&mut self, at: Wall) {
+        let error = self.clock.server_at(self.clock.mono()).map_or(Duration::ZERO, Reading::error);
+        for certificate in self.rules.certify(at) {
+            let timings = &self.settings.timings;
+            let (key, value) = self.encoder.certificate(&certificate, error, timings);
+            self.writer.write(&self.settings.certificates_topic, None, &key, value);
+            self.tell(&certificate);
+        }
+    }
+
+    fn tell(&self, certificate: &Certificate) {
+        let (subject, level) = (&certificate.subject, certificate.judgement.level);
+        self.metrics.certified(level, certificate.revision);
+        tracing::info!(
+            code = "certified",
+            shard = subject.shard,
+            class = %subject.class,
+            from_ms = subject.from.0,
+            to_ms = certificate.to.0,
+            level = level.as_str(),
+            revision = certificate.revision,
+            "what may be said of an interval"
+        );
+    }
+}
+
+const LOOK: Duration = Duration::from_secs(10);
+
+fn quarantined(record: &Passing<'_>) -> Option<Quarantined> {
+    let id = record.header("event_id")?.parse().ok()?;
+    let epoch = record.header("trunkline-epoch")?.parse().ok()?;
+    Some((id, epoch, Wall(record.header("trunkline-received-at")?.parse().ok()?)))
+}
