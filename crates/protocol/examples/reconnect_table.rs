@@ -12,7 +12,7 @@ mod scenario;
 mod world;
 
 use classic::Policy;
-use scenario::{Outcome, Who, accept_then_close, outage};
+use scenario::{Outcome, Who, accept_then_close, outage, scarce_dials};
 
 const WHO: [(&str, Who); 3] = [
     ("trunkline", Who::Ours),
@@ -25,7 +25,9 @@ fn main() -> std::io::Result<()> {
     for (title, secs) in [("outage of 1 minute", 60), ("outage of 10 minutes", 600)] {
         table(&mut out, title, |who| outage(who, secs, 1))?;
     }
-    table(&mut out, "1,000 x accept, then close", |who| accept_then_close(who, 1_000, 1))
+    table(&mut out, "1,000 x accept, then close", |who| accept_then_close(who, 1_000, 1))?;
+    let title = "every socket cut once, 5 dials per client in any minute, refused ones count";
+    table(&mut out, title, |who| scarce_dials(who, 5, 1))
 }
 
 fn table(

@@ -8,7 +8,7 @@ mod scenario;
 mod world;
 
 use classic::Policy;
-use scenario::{Who, accept_then_close, outage};
+use scenario::{Who, accept_then_close, outage, scarce_dials};
 
 #[test]
 fn after_ten_minutes_of_outage_twenty_channels_are_back_in_fifteen_seconds_without_a_429() {
@@ -42,6 +42,19 @@ fn the_recommended_ten_attempts_do_not_outlive_a_ten_minute_outage() {
 fn dialling_again_every_second_asks_thousands_of_times_in_vain() {
     let seen = outage(Who::Classic(Policy::Plain), 600, 1);
     assert!(seen.asked_meanwhile > 10_000, "{}", seen.asked_meanwhile);
+}
+
+#[test]
+fn where_dials_are_scarce_a_retry_after_that_is_obeyed_leads_back_and_one_that_is_not_does_not() {
+    for seed in 1..=5 {
+        let seen = scarce_dials(Who::Ours, 5, seed);
+        let back = seen.all_back_secs.expect("never back");
+        assert!(back < 240.0, "seed {seed}: {back} s");
+        assert!(seen.rate_limited < 40, "seed {seed}: {}", seen.rate_limited);
+    }
+    for policy in [Policy::Plain, Policy::Jitter] {
+        assert_eq!(scarce_dials(Who::Classic(policy), 5, 1).all_back_secs, None, "{policy:?}");
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ pub struct Client {
 }
 
 /// Due time, who asked for what, and what the platform will have answered: REST, dial.
-type UnderWay = (u64, Ticket, Wish, Option<Answer>, Result<u64, u16>);
+type UnderWay = (u64, Ticket, Wish, Option<Answer>, Result<u64, Answer>);
 
 #[derive(Clone, Copy, Debug)]
 enum Wish {
@@ -147,7 +147,7 @@ impl Client {
             }
         };
         let answer = world.ask(&request);
-        self.answers.push((at, ticket, wish, answer, Err(0)));
+        self.answers.push((at, ticket, wish, answer, Err(Answer::cut())));
     }
 
     fn answered(
@@ -155,12 +155,12 @@ impl Client {
         ticket: Ticket,
         wish: Wish,
         answer: Option<Answer>,
-        dialled: Result<u64, u16>,
+        dialled: Result<u64, Answer>,
         world: &mut World,
         now: Mono,
     ) {
         if let Wish::Call(leg, life, Step::Dial) = wish {
-            let outcome = if dialled == Err(0) { Outcome::Failed } else { Outcome::Answered };
+            let outcome = dialled.as_ref().map_or_else(outcome, |_| Outcome::Answered);
             self.gate.report(ticket, outcome, now);
             let input = match dialled {
                 Ok(socket) => {
@@ -172,22 +172,13 @@ impl Client {
                     self.sockets.push(Open { leg, life, socket, session });
                     Input::Opened
                 }
-                Err(401 | 403 | 404) => Input::Gone,
+                Err(answer) if matches!(answer.status, 401 | 403 | 404) => Input::Gone,
                 Err(_) => Input::Failed,
             };
             self.legs[leg].handle(life, input, now, &mut self.dice);
             return;
         }
-        let hint = |answer: &Answer| {
-            let header = answer.headers.iter().find(|(name, _)| *name == "Retry-After");
-            Hint::parse(header.map(|(_, value)| value.as_str()))
-        };
-        let outcome = match &answer {
-            None => Outcome::Failed,
-            Some(answer) if answer.status == 429 => Outcome::RateLimited(hint(answer)),
-            Some(answer) if answer.status >= 500 => Outcome::Failed,
-            Some(_) => Outcome::Answered,
-        };
+        let outcome = answer.as_ref().map_or(Outcome::Failed, outcome);
         self.gate.report(ticket, outcome, now);
         let good = answer.as_ref().filter(|answer| answer.status == 200);
         let body: Option<Value> = good.and_then(|answer| serde_json::from_str(&answer.body).ok());
@@ -255,6 +246,15 @@ impl Client {
         for (leg, life, input) in told {
             self.legs[leg].handle(life, input, now, &mut self.dice);
         }
+    }
+}
+
+fn outcome(answer: &Answer) -> Outcome {
+    let header = answer.headers.iter().find(|(name, _)| *name == "Retry-After");
+    match answer.status {
+        429 => Outcome::RateLimited(Hint::parse(header.map(|(_, value)| value.as_str()))),
+        0 | 500.. => Outcome::Failed,
+        _ => Outcome::Answered,
     }
 }
 

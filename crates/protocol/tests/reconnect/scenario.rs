@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use genesys_sim::Settings;
 use genesys_sim::faults::What;
 
 use super::classic::{Handler, Policy};
@@ -91,15 +92,20 @@ impl Crowd {
     }
 }
 
-/// Twenty channels, two OAuth clients, and a platform that is away for so long.
-pub fn outage(who: Who, secs: u64, seed: u64) -> Outcome {
+/// Everybody has been live for a while, as in an ordinary week.
+fn ordinary_week(who: Who, seed: u64) -> (World, Crowd) {
     let mut world = World::new(&CLIENTS, seed);
     let mut crowd = Crowd::new(who, &mut world, seed);
-    // everybody has been live for a while, as in an ordinary week
     while world.now_ms < 300_000 {
         crowd.step(&mut world);
     }
     assert!(crowd.all_live(), "{who:?} never came up");
+    (world, crowd)
+}
+
+/// Twenty channels, two OAuth clients, and a platform that is away for so long.
+pub fn outage(who: Who, secs: u64, seed: u64) -> Outcome {
+    let (mut world, mut crowd) = ordinary_week(who, seed);
     let began = world.now_ms;
     world.suffer(What::Outage, secs * 1_000, None);
     while world.now_ms < began + secs * 1_000 {
@@ -110,11 +116,7 @@ pub fn outage(who: Who, secs: u64, seed: u64) -> Outcome {
 
 /// Twenty channels against a server that accepts so many sockets and closes each at once.
 pub fn accept_then_close(who: Who, count: u32, seed: u64) -> Outcome {
-    let mut world = World::new(&CLIENTS, seed);
-    let mut crowd = Crowd::new(who, &mut world, seed);
-    while world.now_ms < 300_000 {
-        crowd.step(&mut world);
-    }
+    let (mut world, mut crowd) = ordinary_week(who, seed);
     let began = world.now_ms;
     let before = world.counters().dials;
     world.suffer(What::AcceptClose, 0, Some(count));
@@ -125,6 +127,26 @@ pub fn accept_then_close(who: Who, count: u32, seed: u64) -> Outcome {
         crowd.step(&mut world);
     }
     finish(&mut world, &mut crowd, began)
+}
+
+/// Every socket is cut once, and the platform allows each client so many dials in any minute,
+/// refused ones included.
+pub fn scarce_dials(who: Who, per_minute: u32, seed: u64) -> Outcome {
+    let (mut world, mut crowd) = ordinary_week(who, seed);
+    let began = world.now_ms;
+    let settings = Settings {
+        connects_per_minute: per_minute,
+        sliding_window: true,
+        refused_count: true,
+        ..world.cloud.settings().clone()
+    };
+    world.cloud.set_settings(settings);
+    world.suffer(What::Reset, 0, None);
+    crowd.step(&mut world);
+    let seen = finish(&mut world, &mut crowd, began);
+    // the trouble is the way back itself
+    let asked_meanwhile = world.asked_between(began, world.now_ms);
+    Outcome { asked_meanwhile, trouble_secs: (world.now_ms - began) as f64 / 1_000.0, ..seen }
 }
 
 fn finish(world: &mut World, crowd: &mut Crowd, began: u64) -> Outcome {

@@ -88,11 +88,13 @@ impl World {
         (answer.status != 0).then_some(answer)
     }
 
-    /// One dial; an error is the HTTP status, 0 for no answer.
-    pub fn dial(&mut self, uri: &str) -> Result<u64, u16> {
+    /// One dial; an error is the HTTP answer, with status 0 for none.
+    pub fn dial(&mut self, uri: &str) -> Result<u64, Answer> {
         self.asked_ms.push(self.now_ms);
         let id = uri.rsplit('/').next().unwrap_or_default();
-        self.cloud.upgrade(id, self.now_ms).map_err(|answer| answer.status)
+        let opened = self.cloud.upgrade(id, self.now_ms);
+        self.rate_limited += u64::from(opened.as_ref().is_err_and(|answer| answer.status == 429));
+        opened
     }
 
     /// Requests and dials between two times.
