@@ -3,10 +3,12 @@
 import WebSocket from "ws";
 
 const [login, api, id, secret, ...topics] = process.argv.slice(2);
-const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
 const now = () => Date.now();
+const sleep = (ms) => new Promise((wake) => setTimeout(wake, ms));
+const hold = (retryAfter) => (Number(retryAfter) || 15) * 1000 + Math.random() * 5000; // never undercut a 429
+const read = (data) => { try { return JSON.parse(data); } catch { return { topicName: "unreadable", eventBody: `${data}` }; } };
 let token = { text: "", until: 0 };
-let channel = null; // { id, connectUri, until }
+let channel = null; // { id, connectUri, until, subscribed }
 let failures = 0;
 
 async function call(method, url, { headers = {}, body } = {}) {
@@ -14,8 +16,7 @@ async function call(method, url, { headers = {}, body } = {}) {
   if (answer.ok) return answer.json();
   const error = new Error(`${method} was answered ${answer.status}`); // a path may hold a channel's id, a secret
   error.status = answer.status;
-  const hint = Number(answer.headers.get("retry-after")); // whole seconds; never undercut
-  if (answer.status === 429) error.wait = (hint || 15) * 1000 + Math.random() * 5000;
+  if (answer.status === 429) error.wait = hold(answer.headers.get("retry-after"));
   throw error;
 }
 
@@ -34,47 +35,45 @@ async function rest(method, path, body) {
 }
 
 async function prepare() {
-  if (channel && channel.until > now()) return; // a lost socket does not cost a channel
-  channel = await rest("POST", "");
-  channel.until = now() + 23 * 3600_000; // channels live 24 h
-  const path = `/${channel.id}/subscriptions?ignoreErrors=true`;
-  const set = await rest("PUT", path, topics.map((topic) => ({ id: topic })));
-  for (const topic of set.entities) if (topic.state !== "Permitted") console.error("not covered:", topic.id);
+  if (!(channel?.until > now())) channel = { ...(await rest("POST", "")), until: now() + 23 * 3600_000 }; // it lives 24 h
+  if (channel.subscribed) return; // a lost socket costs neither a channel nor its subscriptions
+  const set = await rest("PUT", `/${channel.id}/subscriptions?ignoreErrors=true`, topics.map((topic) => ({ id: topic })));
+  const permitted = new Set(set.entities.filter((topic) => topic.state === "Permitted").map((topic) => topic.id));
+  for (const topic of topics) if (!permitted.has(topic)) console.error("not covered:", topic);
+  channel.subscribed = true;
 }
 
 function listen() {
   return new Promise((ended) => {
     const socket = new WebSocket(channel.connectUri, { handshakeTimeout: 15_000 });
-    let openedAt = 0, answered = true, timer;
+    let openedAt = now(), answered = true, wait = 0, timer;
     const ping = () => {
       if (!answered) return socket.terminate(); // no pong in 10 s: half-open
       answered = false;
       socket.send('{"message":"ping"}');
     };
     socket.on("open", () => { openedAt = now(); timer = setInterval(ping, 10_000); });
-    socket.on("unexpected-response", (_, answer) => { if ([401, 403, 404].includes(answer.statusCode)) channel = null; socket.terminate(); });
+    socket.on("unexpected-response", (_, { statusCode, headers }) => {
+      if ([401, 403, 404].includes(statusCode)) channel = null; // gone: never the same address again
+      if (statusCode === 429) wait = hold(headers["retry-after"]);
+      socket.terminate();
+    });
     socket.on("message", (data) => {
-      const event = JSON.parse(data);
-      if (event.topicName === "channel.metadata") answered ||= event.eventBody.message === "pong";
-      else console.log(JSON.stringify(event)); // one line per event
+      const event = read(data), topic = event?.topicName ?? "";
+      if (topic === "channel.metadata") answered ||= event.eventBody?.message === "pong";
+      else if (/no_longer_subscribed|duplicate_id/.test(topic)) channel = null; // taken: never fight for it
+      else if (!topic.startsWith("v2.system.")) console.log(JSON.stringify(event)); // one line per event
     });
     socket.on("error", () => {}); // "close" follows
-    socket.on("close", (code) => { clearInterval(timer); ended({ code, lived: openedAt ? now() - openedAt : 0 }); });
+    socket.on("close", (code) => { clearInterval(timer); ended({ code, wait, lived: now() - openedAt }); });
   });
 }
 
-for (let wait = 0; ; wait = 0) {
-  try {
-    await prepare();
-    const { code, lived } = await listen();
-    console.error(`closed with ${code} after ${Math.round(lived / 1000)} s`);
-    failures = lived > 60_000 ? 0 : failures + 1; // a connection that was of no use resets nothing
-  } catch (error) {
-    console.error(error.message);
-    if (error.status === 401) token.until = 0;
-    if (error.status === 404) channel = null;
-    failures += 1;
-    wait = error.wait ?? 0;
-  }
-  await sleep(Math.max(wait, failures <= 1 ? 0 : Math.random() * Math.min(30_000, 1000 * 2 ** failures))); // full jitter, no limit
+for (let wait; ; await sleep(Math.max(wait, failures <= 1 ? 0 : Math.random() * Math.min(30_000, 1000 * 2 ** failures)))) {
+  const end = await prepare().then(listen).catch((error) => ({ code: error.message, lived: 0, ...error }));
+  console.error(`ended after ${Math.round(end.lived / 1000)} s: ${end.code}`);
+  if (end.status === 401) token.until = 0;
+  if (end.status === 404) channel = null;
+  wait = end.wait ?? 0;
+  failures = end.lived > 60_000 ? 0 : failures + 1; // reset only by what was of use; never a last attempt
 }
