@@ -58,10 +58,11 @@ payloads: setup ## Feed the published payloads in DIR through the product
 	$(BUILD)
 	$(PYTHON) scripts/payloads.py $(DIR)
 
-reconnect-table: setup ## Ours beside the two classic handlers, same outage, same simulator
-	@cargo run --quiet -p trunkline-protocol --example reconnect_table
-	@cargo build --quiet --bin trunkline --example stand
-	@$(PYTHON) scripts/silence_table.py
+reconnect-table: ## Ours beside the two classic handlers, same trouble, same simulator (a quarter of an hour)
+	@scripts/setup.sh --for reconnect-table
+	@cargo run $(QUIET) -p trunkline-protocol --example reconnect_table
+	@$(BUILD)
+	@$(PYTHON) scripts/silence_table.py $(ONLY)
 
 bench: ## CPU per event against librdkafka alone
 	cargo bench --quiet --bench end_to_end

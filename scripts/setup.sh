@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian or Ubuntu. Idempotent; does nothing
-# when nothing is missing. `--for live` adds what the tests against a real broker need.
+# when nothing is missing. `--for live` adds what the tests against a real broker need, `--for
+# reconnect-table` what the Node handlers of docs/examples need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -10,8 +11,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live]"; exit 64 ;;
+  demo | test | live | reconnect-table) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -23,6 +24,7 @@ wanted=(
   /usr/include/zlib.h:zlib1g-dev
 )
 [ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
+[ "$what" = reconnect-table ] && wanted+=(node:nodejs npm:npm)
 
 there() {
   case $1 in
@@ -103,4 +105,17 @@ if [ ! -e "$stamp" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt ||
     die "pip could not install $(paste -sd' ' scripts/requirements.txt) into .venv"
   touch "$stamp"
+fi
+
+if [ "$what" = reconnect-table ]; then
+  folder=docs/examples/node-reconnect
+  major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
+  [ "$major" -ge 18 ] ||
+    die "the Node handlers need Node 18 or newer, found $(node --version); install it by hand, then run this again"
+  ws=$(sed -n 's/.*"ws": "\(.*\)".*/\1/p' $folder/package.json)
+  if ! grep -qs "\"version\": \"$ws\"" $folder/node_modules/ws/package.json; then
+    say "installing ws $ws for the Node handlers"
+    (cd $folder && npm install --silent --no-package-lock --no-audit --no-fund) ||
+      die "npm could not install ws $ws into $folder: is there a network to the package registries?"
+  fi
 fi
