@@ -84,3 +84,30 @@ fn every_event_code_is_documented_and_every_documented_one_is_logged() {
     }
     assert_eq!(documented("docs/logs.md"), codes);
 }
+
+#[test]
+fn every_link_within_the_repository_leads_somewhere() {
+    let (mut folders, mut followed) = (vec![PathBuf::from(".")], 0);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).expect("a folder") {
+            let path = entry.expect("an entry").path();
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            if path.is_dir() && !name.starts_with('.') && name != "target" && name != "node_modules"
+            {
+                folders.push(path);
+            } else if name.ends_with(".md") {
+                let text = fs::read_to_string(&path).expect("a document");
+                for rest in text.split("](").skip(1) {
+                    let target = rest.split([')', '#']).next().unwrap_or_default();
+                    assert!(
+                        target.contains("://") || folder.join(target).exists(),
+                        "{}: {target}",
+                        path.display()
+                    );
+                    followed += 1;
+                }
+            }
+        }
+    }
+    assert!(followed > 10, "only {followed} links were found");
+}
