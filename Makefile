@@ -58,7 +58,7 @@ payloads: setup ## Feed the published payloads in DIR through the product
 	$(BUILD)
 	$(PYTHON) scripts/payloads.py $(DIR)
 
-reconnect-table: ## Ours beside the two classic handlers, same trouble, same simulator (a quarter of an hour)
+reconnect-table: ## Ours beside the two classic handlers, same trouble, same simulator (ten minutes)
 	@scripts/setup.sh --for reconnect-table
 	@cargo run $(QUIET) -p trunkline-protocol --example reconnect_table
 	@$(BUILD)
