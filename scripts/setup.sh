@@ -119,3 +119,10 @@ if [ "$what" = reconnect-table ]; then
       die "npm could not install ws $ws into $folder: is there a network to the package registries?"
   fi
 fi
+
+stamp=.venv/requirements-live.$(cksum <scripts/requirements-live.txt | cut -d' ' -f1)
+if [ "$what" = live ] && [ ! -e "$stamp" ]; then
+  .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements-live.txt ||
+    die "pip could not install $(paste -sd' ' scripts/requirements-live.txt) into .venv"
+  touch "$stamp"
+fi

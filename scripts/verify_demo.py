@@ -165,8 +165,8 @@ def read_records(folder: pathlib.Path, meta: dict):
             yield raw, record
 
 
-def verify(folder: pathlib.Path) -> tuple[dict, list[str]]:
-    meta = json.loads((folder / "meta.json").read_text())
+def reckon(folder: pathlib.Path, meta: dict) -> tuple[Counter, list[str]]:
+    """Where every generated event is, and what is wrong with single records."""
     problems, counts = [], Counter()
     first, order, quarantined = {}, [], set()
     for raw, record in read_records(folder, meta):
@@ -217,6 +217,12 @@ def verify(folder: pathlib.Path) -> tuple[dict, list[str]]:
         seq = expected.get(record["event_id"], 0)
         counts["order_inversions"] += seq < newest.get(place, 0)
         newest[place] = max(seq, newest.get(place, 0))
+    return counts, problems
+
+
+def verify(folder: pathlib.Path) -> tuple[dict, list[str]]:
+    meta = json.loads((folder / "meta.json").read_text())
+    counts, problems = reckon(folder, meta)
     names = ["events_generated", "uncovered", "events_heard", "events_durable", "lost", "wire_missed", "repeats", "duplicates", "order_inversions", "quarantined"]
     for name in names:
         if counts[name] != meta["verdict"][name]:

@@ -83,7 +83,7 @@ pub async fn check_topics(
             let (topic, found) = (topic.name.clone(), found.clone());
             return Err(KafkaError::Cleanup { topic, found, needed });
         }
-        let problems = weaknesses(replicas, config.as_ref());
+        let problems = weaknesses(replicas, topic.cleanup, config.as_ref());
         if problems.is_empty() {
             continue;
         }
@@ -166,7 +166,11 @@ async fn replicas_after_creation(
 
 /// What is weaker than promised: 3 replicas of which 2 must have a record before it counts as
 /// written, and no leader that lacks some.
-fn weaknesses(replicas: usize, config: Option<&BTreeMap<String, String>>) -> Vec<String> {
+fn weaknesses(
+    replicas: usize,
+    cleanup: Option<&str>,
+    config: Option<&BTreeMap<String, String>>,
+) -> Vec<String> {
     let mut problems = Vec::new();
     if replicas < 3 {
         problems.push(format!("replication factor is {replicas}, needed 3"));
@@ -183,7 +187,7 @@ fn weaknesses(replicas: usize, config: Option<&BTreeMap<String, String>>) -> Vec
     if value("unclean.leader.election.enable") == "true" {
         problems.push("unclean.leader.election.enable is true, needed false".to_owned());
     }
-    if value("cleanup.policy").contains("compact") {
+    if cleanup.is_none() && value("cleanup.policy").contains("compact") {
         problems.push("cleanup.policy is compact, needed delete".to_owned());
     }
     problems
@@ -204,7 +208,18 @@ mod tests {
             ("unclean.leader.election.enable", "false"),
             ("cleanup.policy", "delete"),
         ]);
-        assert!(weaknesses(3, Some(&good)).is_empty());
+        assert!(weaknesses(3, None, Some(&good)).is_empty());
+    }
+
+    #[test]
+    fn a_topic_that_has_to_be_compacted_is_not_weak_for_it() {
+        let compacted = config(&[
+            ("min.insync.replicas", "2"),
+            ("unclean.leader.election.enable", "false"),
+            ("cleanup.policy", "compact"),
+        ]);
+        assert!(weaknesses(3, Some("compact"), Some(&compacted)).is_empty());
+        assert_eq!(weaknesses(3, None, Some(&compacted)).len(), 1);
     }
 
     #[test]
@@ -214,9 +229,9 @@ mod tests {
             ("unclean.leader.election.enable", "true"),
             ("cleanup.policy", "compact,delete"),
         ]);
-        let problems = weaknesses(1, Some(&bad));
+        let problems = weaknesses(1, None, Some(&bad));
         assert_eq!(problems.len(), 4);
         assert!(problems[0].contains("needed 3"));
-        assert_eq!(weaknesses(3, None).len(), 1, "what cannot be read is not taken on trust");
+        assert_eq!(weaknesses(3, None, None).len(), 1, "what cannot be read is not taken on trust");
     }
 }
