@@ -32,6 +32,12 @@ pub struct ServeArgs {
     /// People of the organisation.
     #[arg(long, default_value_t = 40)]
     pub users: usize,
+    /// Milliseconds between an occurrence and its delivery, at least.
+    #[arg(long, default_value_t = 200)]
+    pub delay_min_ms: u64,
+    /// Milliseconds between an occurrence and its delivery, less than.
+    #[arg(long, default_value_t = 2_000)]
+    pub delay_max_ms: u64,
     /// OAuth client as ID:SECRET; repeatable.
     #[arg(long = "client", value_name = "ID:SECRET")]
     pub clients: Vec<String>,
@@ -107,6 +113,7 @@ impl ServeArgs {
             rate: self.rate,
             queues: self.queues,
             users: self.users,
+            delay_ms: (self.delay_min_ms, self.delay_max_ms),
             ..Profile::default()
         };
         if self.rewrite_ids {

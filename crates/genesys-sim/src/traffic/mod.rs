@@ -35,6 +35,8 @@ pub struct Profile {
     pub burst_every: u64,
     /// Conversations alive at once.
     pub alive: usize,
+    /// Milliseconds between an occurrence and its delivery, from and to.
+    pub delay_ms: (u64, u64),
     /// Milliseconds since 1970 at time 0 of the simulation.
     pub epoch_ms: u64,
 }
@@ -50,6 +52,7 @@ impl Default for Profile {
             large: 0.001,
             burst_every: 0,
             alive: 400,
+            delay_ms: (200, 2_000),
             epoch_ms: 1_790_000_000_000,
         }
     }
@@ -121,8 +124,8 @@ impl Traffic {
     /// The next change. Bodies are written only for topics that `wanted` says yes to.
     pub fn next(&mut self, wanted: &dyn Fn(&str) -> bool) -> Change {
         let deliver_ms = self.next_at();
-        // a pipeline delay of 0.2 to 2 s lies between the event and its delivery
-        let delay = self.rng.random_range(200..2_000);
+        let (shortest, longest) = self.profile.delay_ms;
+        let delay = self.rng.random_range(shortest..longest.max(shortest + 1));
         let event_ms = (self.profile.epoch_ms + deliver_ms).saturating_sub(delay);
         let mut conversation = self.pick(event_ms);
         let event_ms = conversation.happened_ms.take().unwrap_or(event_ms);

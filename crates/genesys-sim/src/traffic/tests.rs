@@ -103,3 +103,17 @@ fn an_agent_who_stays_may_start_175_ms_before_having_ended() {
     }
     assert!(pairs > 10, "{pairs} pairs");
 }
+
+#[test]
+fn an_occurrence_lies_as_long_before_its_delivery_as_was_asked_for() {
+    let first_minute = |delay| {
+        let profile = Profile { delay_ms: (delay, delay), ..Profile::default() };
+        let mut traffic = Traffic::new(7, profile);
+        let changes: Vec<Change> = (0..20).map(|_| traffic.next(&|_| true)).collect();
+        let body: String = bodies(&changes).map(|(_, body)| body).collect();
+        let time = |w: &&[u8]| w[4] == b'-' && w[10] == b'T' && w[13] == b':' && w[16] == b':';
+        let first = body.as_bytes().windows(20).find(time).expect("a time");
+        std::str::from_utf8(&first[14..16]).expect("digits").parse::<u64>().expect("minutes")
+    };
+    assert_eq!((first_minute(120_000) + 2) % 60, first_minute(0));
+}
