@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode as Code};
 use rdkafka::message::{Header, Message as _, OwnedHeaders};
 use rdkafka::producer::{
@@ -64,6 +65,11 @@ struct Reporter {
 }
 
 impl ClientContext for Reporter {
+    /// What matters of these lines is an error below, or the fate of a record.
+    fn log(&self, _: RDKafkaLogLevel, facility: &str, text: &str) {
+        tracing::debug!(facility, text, "librdkafka");
+    }
+
     fn error(&self, error: RdError, reason: &str) {
         tracing::warn!(code = "kafka_client_error", error = %error, reason, "kafka client");
     }
