@@ -19,7 +19,7 @@ use crate::decode::{body, open::Opener};
 use crate::encode::Encoder;
 use crate::observe::flow::InFlight;
 use crate::publish::{self, Destination, Parcel, PublishError, Record, quarantine, router::Router};
-use crate::sequence::{self, Kept, Proof, Understood};
+use crate::sequence::{self, Kept, Understood};
 use crate::session::Heard;
 use crate::supervisor::Supervisor;
 
@@ -113,13 +113,8 @@ impl Pipeline {
                 Err(TrySendError::Full(())) => return,
                 Err(TrySendError::Closed(())) => None, // nobody asks for proof
             };
-            let Some(proof) = sequence.poll_proof() else { return };
-            let Some(room) = room else { continue };
-            room.send(match proof {
-                Proof::Moved(epoch, to) => News::Moved { epoch, to },
-                Proof::Ended(epoch, reason) => News::Ended { epoch, reason },
-                Proof::Settled(epoch) => News::Settled { epoch },
-            });
+            let Some(told) = sequence.poll_news() else { return };
+            room.into_iter().for_each(|room| room.send(told.clone()));
         }
     }
 

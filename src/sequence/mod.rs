@@ -7,6 +7,7 @@ use trunkline_protocol::domain::{
     EndReason, EpochId, Event, EventId, Leg, Mono, Quarantined, Wall,
 };
 use trunkline_protocol::journal::Journal;
+use trunkline_protocol::ledger::News;
 use trunkline_protocol::splice::Splice;
 use trunkline_protocol::watermark::Watermark;
 
@@ -57,17 +58,6 @@ pub enum Kept {
     Rejected(Quarantined, InFlight, u64),
 }
 
-/// What became proven of a coverage.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Proof {
-    /// Everything fanned out to it before this is durable.
-    Moved(EpochId, Wall),
-    /// It hears nothing any more; its proof may still move.
-    Ended(EpochId, EndReason),
-    /// It has ended and its proof will not move any more.
-    Settled(EpochId),
-}
-
 /// Drives dedupe, splice, journal and watermarks.
 pub struct Stage {
     clock: Clock,
@@ -75,7 +65,7 @@ pub struct Stage {
     splice: Splice<Parcel>,
     journal: Journal,
     marks: BTreeMap<EpochId, Mark>,
-    proofs: VecDeque<Proof>,
+    news: VecDeque<News>,
     metrics: SequenceMetrics,
 }
 
@@ -128,7 +118,7 @@ impl Stage {
             splice: Splice::new(hold, HELD_CAP),
             journal: Journal::new(),
             marks: BTreeMap::new(),
-            proofs: VecDeque::new(),
+            news: VecDeque::new(),
             metrics,
         }
     }
@@ -149,8 +139,8 @@ impl Stage {
     }
 
     /// What became proven since the last call, in order.
-    pub fn poll_proof(&mut self) -> Option<Proof> {
-        self.proofs.pop_front()
+    pub fn poll_news(&mut self) -> Option<News> {
+        self.news.pop_front()
     }
 
     /// Lets go of what waited long enough for its splice.
@@ -185,7 +175,7 @@ impl Stage {
                 released.into_iter().for_each(|parcel| self.keep(parcel, ready));
                 if let Some(mark) = self.marks.get_mut(&epoch) {
                     mark.ended = true;
-                    self.proofs.push_back(Proof::Ended(epoch, reason));
+                    self.news.push_back(News::Ended { epoch, reason });
                 }
                 self.prove();
             }
@@ -253,14 +243,14 @@ impl Stage {
 
     fn prove(&mut self) {
         let below = self.journal.durable_below();
-        let proofs = &mut self.proofs;
-        self.marks.retain(|epoch, mark| {
+        let news = &mut self.news;
+        self.marks.retain(|&epoch, mark| {
             if let Some(to) = mark.watermark.durable_below(below) {
-                proofs.push_back(Proof::Moved(*epoch, to));
+                news.push_back(News::Moved { epoch, to });
             }
             let settled = mark.ended && mark.watermark.is_settled();
             if settled {
-                proofs.push_back(Proof::Settled(*epoch));
+                news.push_back(News::Settled { epoch });
             }
             !settled
         });
