@@ -85,8 +85,6 @@ pub struct Judgement {
 /// What is known of one topic class of a shard, ready to be asked about intervals.
 #[derive(Debug)]
 pub struct Judge<'a> {
-    ledger: &'a ShardLedger,
-    class: &'a str,
     once: IntervalSet,
     twice: IntervalSet,
     gaps: Vec<&'a Gap>,
@@ -96,10 +94,10 @@ pub struct Judge<'a> {
 impl<'a> Judge<'a> {
     /// Looks at the facts once.
     #[must_use]
-    pub fn new(ledger: &'a ShardLedger, class: &'a str) -> Self {
+    pub fn new(ledger: &'a ShardLedger, class: &str) -> Self {
         let (once, twice) = ledger.class_coverage(class);
         let gaps = ledger.gaps().values().filter(|gap| gap.class == class).collect();
-        Self { ledger, class, once, twice, gaps, proofs: proofs(ledger, class) }
+        Self { once, twice, gaps, proofs: proofs(ledger, class) }
     }
 
     /// Whether every instant is either proven or part of a recorded gap: before that nothing is said.
@@ -138,16 +136,6 @@ impl<'a> Judge<'a> {
             closed_at: concerned.iter().filter_map(|gap| gap.repair.closed_at).max(),
             expected_close_at: open.filter_map(|gap| gaps::expected_close(gap, timings)).max(),
         }
-    }
-
-    /// When topics of the class were wanted first, and until when any is.
-    #[must_use]
-    pub fn wanted(&self) -> Option<Interval> {
-        let topics = self.ledger.wanted()?.iter();
-        let of_class = |(topic, _): &(&String, _)| crate::topic::class_of(topic) == self.class;
-        let wants = topics.filter(of_class).map(|(_, want)| want);
-        let to = wants.clone().map(|want| want.to.unwrap_or(Wall(i64::MAX))).max()?;
-        Some(Interval::new(wants.map(|want| want.from).min()?, to))
     }
 }
 

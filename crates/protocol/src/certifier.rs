@@ -265,8 +265,8 @@ impl Certifier {
         let settled = at.minus(self.timings.gap_patience);
         for (shard, ledger) in &self.shards {
             for class in ledger.classes() {
+                let Some(wanted) = ledger.class_wanted(&class) else { continue };
                 let judge = Judge::new(ledger, &class);
-                let Some(wanted) = judge.wanted() else { continue };
                 for interval in self.intervals(wanted, settled) {
                     if !judge.is_accounted_for(interval) {
                         continue;
@@ -346,7 +346,7 @@ impl Certifier {
         let mut from = self.slot(now);
         for (shard, ledger) in &self.shards {
             for class in ledger.classes() {
-                let Some(wanted) = Judge::new(ledger, &class).wanted() else { continue };
+                let Some(wanted) = ledger.class_wanted(&class) else { continue };
                 let said = |interval: &Interval| {
                     let class = class.clone();
                     let subject = Subject { shard: *shard, class, from: interval.from };

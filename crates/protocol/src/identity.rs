@@ -97,7 +97,7 @@ fn digest(canonical: &str) -> BodyDigest {
     BodyDigest(first_half(&blake3::hash(canonical.as_bytes())))
 }
 
-fn first_half(hash: &blake3::Hash) -> [u8; 16] {
+pub(crate) fn first_half(hash: &blake3::Hash) -> [u8; 16] {
     let mut half = [0; 16];
     half.copy_from_slice(&hash.as_bytes()[..16]);
     half

@@ -69,11 +69,12 @@ impl ShardLedger {
         self.wanted().into_iter().flat_map(|topics| topics.keys()).map(|t| class_of(t)).collect()
     }
 
-    /// When the first topic of a class was wanted.
+    /// When topics of a class were wanted first, and until when any is.
     #[must_use]
-    pub fn class_since(&self, class: &str) -> Option<Wall> {
+    pub fn class_wanted(&self, class: &str) -> Option<Interval> {
         let topics = self.wanted()?.iter().filter(|(topic, _)| class_of(topic) == class);
-        topics.map(|(_, want)| want.from).min()
+        let wants = topics.map(|(_, want)| want_interval(*want));
+        wants.reduce(|a, b| Interval::new(a.from.min(b.from), a.to.max(b.to)))
     }
 
     /// What neither claims nor living epochs cover between the time topics were wanted and `now`.

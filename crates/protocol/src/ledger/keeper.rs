@@ -12,6 +12,7 @@ use super::{
     Contradiction, Fact, Gap, Hole, Living, Reading, Repair, ShardLedger, Stamped, VERSION, Want,
 };
 use crate::domain::{EndReason, EpochId, GapId, Interval, Leg, Outcome, SetDigest, Wall, WriterId};
+use crate::identity::first_half;
 use crate::timings::Timings;
 
 /// What happened to coverage.
@@ -106,7 +107,6 @@ struct Own {
     claimed: Option<Wall>,
     claimed_at: Option<Wall>,
     ended: bool,
-    settled: bool,
 }
 
 /// The facts of all shards and what follows from them.
@@ -168,28 +168,25 @@ impl Keeper {
                 self.begun(epoch, leg, topics, at, rides, now);
             }
             News::Moved { epoch, to } => {
-                for own in self.on_socket(epoch) {
+                for (_, own) in self.on_socket(epoch) {
                     own.watermark = own.watermark.max(Some(to));
                 }
                 self.claim(now);
             }
             News::Ended { epoch, reason } => {
-                let ids = self.ids_on_socket(epoch);
-                for own in self.on_socket(epoch) {
+                let mut ended = Vec::new();
+                for (id, own) in self.on_socket(epoch) {
                     own.ended = true;
+                    ended.push((*id, own.shard));
                 }
                 self.claim(now);
-                for id in ids {
-                    let Some(shard) = self.own.get(&id).map(|own| own.shard) else { continue };
-                    self.write(shard, Fact::End { epoch: id, at: now, cause: reason.into() });
+                for (epoch, shard) in ended {
+                    self.write(shard, Fact::End { epoch, at: now, cause: reason.into() });
                 }
             }
             News::Settled { epoch } => {
-                for own in self.on_socket(epoch) {
-                    own.settled = true;
-                }
                 self.claim(now);
-                self.own.retain(|_, own| !own.settled);
+                self.own.retain(|id, own| !own.is_on(*id, epoch));
             }
             News::Doubted { shard, epoch, interval } => {
                 self.write(shard, Fact::Doubt { epoch, interval });
@@ -254,8 +251,7 @@ impl Keeper {
             epoch: *epoch,
             from: own.watermark.map_or(own.from, |watermark| watermark.max(own.from)),
         });
-        let fresh = self.timings.claim_fresh + self.timings.ping_interval;
-        let peers = self.peers.iter().filter(|(_, seen)| seen.plus(fresh) >= now);
+        let peers = self.peers.iter().filter(|(_, seen)| self.is_fresh(**seen, now));
         let peers = peers.filter_map(|(epoch, _)| {
             let known = ledger.epochs().get(epoch)?;
             let start = known.start.filter(|_| known.end.is_none())?;
@@ -265,13 +261,18 @@ impl Keeper {
         own.chain(peers).collect()
     }
 
+    /// Whether a claim that reaches up to `seen` lets its epoch count as living.
+    fn is_fresh(&self, seen: Wall, now: Wall) -> bool {
+        seen.plus(self.timings.claim_fresh + self.timings.ping_interval) >= now
+    }
+
     /// Up to where every wanted topic of a shard is proven without a hole, from its last hole on;
     /// `None` while nothing is.
     #[must_use]
     pub fn watermark(&self, shard: u16) -> Option<Wall> {
         let ledger = self.shards.get(&shard)?;
         let end = |class: &String| {
-            let since = ledger.class_since(class)?;
+            let since = ledger.class_wanted(class)?.from;
             let covered = ledger.class_coverage(class).0;
             // what was not wanted yet, or is not wanted any more, holds nobody back and proves nothing
             let ends = covered.intervals().iter().rev().map(|interval| interval.to);
@@ -286,9 +287,9 @@ impl Keeper {
             let Ok(shard) = u16::try_from(index) else { return };
             let nothing = BTreeSet::new();
             let topics = shards.get(index).unwrap_or(&nothing);
-            let known = self.shards.get(&shard).and_then(|l| l.wanted()).cloned();
-            let since = looked_before.or_else(|| self.shards.get(&shard)?.wanted_as_of());
-            let mut next = known.clone().unwrap_or_default();
+            let ledger = self.shards.get(&shard);
+            let since = looked_before.or_else(|| ledger?.wanted_as_of());
+            let mut next = ledger.and_then(|ledger| ledger.wanted()).cloned().unwrap_or_default();
             for (topic, want) in &mut next {
                 if !topics.contains(topic) {
                     want.to = want.to.or(Some(now));
@@ -343,20 +344,12 @@ impl Keeper {
             claimed: None,
             claimed_at: None,
             ended: false,
-            settled: false,
         };
         self.own.insert(epoch, own);
     }
 
-    fn ids_on_socket(&self, socket: EpochId) -> Vec<EpochId> {
-        let on = |(id, own): &(&EpochId, &Own)| **id == socket || own.rides == Some(socket);
-        self.own.iter().filter(on).map(|(id, _)| *id).collect()
-    }
-
-    fn on_socket(&mut self, socket: EpochId) -> impl Iterator<Item = &mut Own> {
-        let on =
-            move |(id, own): &(&EpochId, &mut Own)| **id == socket || own.rides == Some(socket);
-        self.own.iter_mut().filter(on).map(|(_, own)| own)
+    fn on_socket(&mut self, socket: EpochId) -> impl Iterator<Item = (&EpochId, &mut Own)> {
+        self.own.iter_mut().filter(move |(id, own)| own.is_on(**id, socket))
     }
 
     /// Claims what is proven and not claimed, each epoch at most once per cadence.
@@ -405,13 +398,16 @@ impl Keeper {
 
     fn look(&mut self, now: Wall) {
         let shards: Vec<u16> = self.shards.keys().copied().collect();
-        let mut again = false;
+        let mut peers = std::mem::take(&mut self.peers);
+        peers.retain(|_, seen| self.is_fresh(*seen, now));
+        self.peers = peers;
+        // a peer that falls silent makes a hole without a word
+        let mut again = !self.peers.is_empty();
         for shard in shards {
             let living = self.living(shard, now);
             let Some(ledger) = self.shards.get(&shard) else { continue };
             let holes = ledger.holes(&living, now);
             again |= !holes.is_empty();
-            again |= !self.peers.is_empty();
             self.compare(shard, &holes, now);
         }
         if again {
@@ -482,6 +478,11 @@ impl Keeper {
 }
 
 impl Own {
+    /// Whether the socket of the epoch `socket` carries it, under the id `id`.
+    fn is_on(&self, id: EpochId, socket: EpochId) -> bool {
+        id == socket || self.rides == Some(socket)
+    }
+
     /// More is proven than was claimed.
     fn is_behind(&self) -> bool {
         self.watermark.is_some_and(|to| to > self.from && Some(to) > self.claimed)
@@ -506,27 +507,23 @@ fn new_gap(shard: u16, hole: &Hole, to: Option<Wall>, now: Wall) -> Gap {
 pub fn gap_id(shard: u16, class: &str, from: Wall) -> GapId {
     let mut hasher = blake3::Hasher::new();
     hasher.update(&shard.to_le_bytes());
-    hasher.update(&(class.len() as u64).to_le_bytes());
-    hasher.update(class.as_bytes());
+    add_part(&mut hasher, class);
     hasher.update(&from.0.to_le_bytes());
-    GapId(half(&hasher.finalize()))
+    GapId(first_half(&hasher.finalize()))
 }
 
 /// The name of a set of topics.
 #[must_use]
 pub fn digest(topics: &BTreeSet<String>) -> SetDigest {
     let mut hasher = blake3::Hasher::new();
-    for topic in topics {
-        hasher.update(&(topic.len() as u64).to_le_bytes());
-        hasher.update(topic.as_bytes());
-    }
-    SetDigest(half(&hasher.finalize()))
+    topics.iter().for_each(|topic| add_part(&mut hasher, topic));
+    SetDigest(first_half(&hasher.finalize()))
 }
 
-fn half(hash: &blake3::Hash) -> [u8; 16] {
-    let mut half = [0; 16];
-    half.copy_from_slice(&hash.as_bytes()[..16]);
-    half
+/// Behind its length, so that parts cannot flow into each other.
+fn add_part(hasher: &mut blake3::Hasher, part: &str) {
+    hasher.update(&(part.len() as u64).to_le_bytes());
+    hasher.update(part.as_bytes());
 }
 
 #[cfg(test)]
