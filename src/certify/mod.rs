@@ -18,7 +18,7 @@ use crate::kafka::tail::{self, From, Passing, Tail, Tailed};
 use crate::ledger::startup::fact;
 use crate::ledger::writer::Writer;
 use crate::observe::metrics::ProofMetrics;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, TaskEnd};
 
 /// Which topics.
 #[derive(Clone, Debug)]
@@ -51,10 +51,11 @@ pub struct Certify {
     asked: u64,
 }
 
-/// The output topics while they are followed.
+/// The output topics while they are followed; reading them anew begins with another one.
 struct Output {
     events: Tail<Seen>,
     quarantine: Tail<Quarantined>,
+    tasks: Supervisor,
 }
 
 type Quarantined = (EventId, EpochId, Wall);
@@ -136,12 +137,8 @@ impl Certify {
                     Tailed::Record(seen) => self.rules.seen(seen),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.events = true),
                 },
-                Some(ended) = self.tasks.next() => {
-                    // a topic that can no longer be read: the process says so and starts anew
-                    let why = ended.failure.unwrap_or_default();
-                    tracing::error!(code = "proof_unread", topic = %ended.name, error = %why, "a topic that certificates rest on cannot be read");
-                    return Ok(());
-                }
+                Some(ended) = self.tasks.next() => return unread(ended),
+                Some(ended) = output.tasks.next() => return unread(ended),
             }
             if let Some(at) =
                 barrier.as_ref().filter(|b| b.facts && b.events && b.quarantine).map(|b| b.at)
@@ -190,11 +187,12 @@ impl Certify {
             tail::follow(kafka.clone(), settings.events_topic.clone(), from, |record| {
                 read::seen(record.partition(), record.offset(), record.value())
             });
-        self.tasks.spawn("events", work);
+        let mut tasks = Supervisor::new();
+        tasks.spawn("events", work);
         let topic = settings.quarantine_topic.clone();
         let (quarantine, work) = tail::follow(kafka.clone(), topic, from, quarantined);
-        self.tasks.spawn("quarantine", work);
-        Output { events, quarantine }
+        tasks.spawn("quarantine", work);
+        Output { events, quarantine, tasks }
     }
 
     /// A twentieth of a certificate interval is soon enough, and never more than ten seconds.
@@ -230,6 +228,13 @@ impl Certify {
 }
 
 const LOOK: Duration = Duration::from_secs(10);
+
+/// A topic that can no longer be read: the process says so and starts anew.
+fn unread(ended: TaskEnd) -> Result<(), KafkaError> {
+    let why = ended.failure.unwrap_or_default();
+    tracing::error!(code = "proof_unread", topic = %ended.name, error = %why, "a topic that certificates rest on cannot be read");
+    Ok(())
+}
 
 fn quarantined(record: &Passing<'_>) -> Option<Quarantined> {
     let id = record.header("event_id")?.parse().ok()?;

@@ -10,6 +10,7 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
 use rdkafka::error::KafkaError as RdError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
+use rdkafka::topic_partition_list::TopicPartitionListElem;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{Receiver, Sender};
 
@@ -203,33 +204,48 @@ impl<T> Follower<T> {
         partitions.map(ends).collect()
     }
 
-    /// The first offset of a time on, where there is one.
+    /// The first offset of a time on; the end where everything is older. Brokers that cannot answer
+    /// by time (the mock) do not find the beginning of time either: there it is not told.
     fn offsets_at(
         &self,
         ends: &BTreeMap<i32, (i64, i64)>,
         at: i64,
     ) -> Result<BTreeMap<i32, i64>, RdError> {
+        let Some(found) = self.offsets_by_time(ends, at)? else { return Ok(BTreeMap::new()) };
+        let oldest = match found.len() == ends.len() {
+            true => BTreeMap::new(),
+            false => self.offsets_by_time(ends, 0)?.unwrap_or_default(),
+        };
+        let end =
+            |(id, (_, high)): (&i32, &(i64, i64))| oldest.contains_key(id).then_some((*id, *high));
+        Ok(ends.iter().filter_map(end).chain(found).collect())
+    }
+
+    /// By partition, where there is a record of that time or a later one; `None` when a broker did
+    /// not answer.
+    fn offsets_by_time(
+        &self,
+        ends: &BTreeMap<i32, (i64, i64)>,
+        at: i64,
+    ) -> Result<Option<BTreeMap<i32, i64>>, RdError> {
         let mut times = TopicPartitionList::new();
         for partition in ends.keys() {
             times.add_partition_offset(&self.order.topic, *partition, Offset::Offset(at))?;
         }
-        // brokers that cannot answer by time (the mock) are read from the beginning
-        let Ok(found) = self.consumer.offsets_for_times(times, PATIENCE) else {
-            return Ok(BTreeMap::new());
+        let Ok(found) = self.consumer.offsets_for_times(times, PATIENCE) else { return Ok(None) };
+        if found.elements().iter().any(|e| e.error().is_err()) {
+            return Ok(None);
+        }
+        let offset = |e: &TopicPartitionListElem<'_>| match e.offset() {
+            Offset::Offset(offset) if offset >= 0 => Some((e.partition(), offset)),
+            Offset::Beginning
+            | Offset::End
+            | Offset::Stored
+            | Offset::Invalid
+            | Offset::Offset(_)
+            | Offset::OffsetTail(_) => None,
         };
-        let end = |partition| ends.get(&partition).map(|(_, high)| *high);
-        let offset =
-            |e: &rdkafka::topic_partition_list::TopicPartitionListElem<'_>| match e.offset() {
-                _ if e.error().is_err() => None,
-                Offset::Offset(offset) if offset >= 0 => Some((e.partition(), offset)),
-                Offset::End => Some((e.partition(), end(e.partition())?)),
-                Offset::Beginning
-                | Offset::Stored
-                | Offset::Invalid
-                | Offset::Offset(_)
-                | Offset::OffsetTail(_) => None,
-            };
-        Ok(found.elements().iter().filter_map(offset).collect())
+        Ok(Some(found.elements().iter().filter_map(offset).collect()))
     }
 
     fn run(mut self) -> Result<(), KafkaError> {

@@ -2,6 +2,8 @@
 //! broker does, every record arrives, in the order it was handed over, and none is dropped.
 #![allow(missing_docs, reason = "tests")]
 
+mod certify;
+
 use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
