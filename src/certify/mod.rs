@@ -84,7 +84,7 @@ impl Certify {
         let kafka = &settings.kafka;
         let state = settings.state_topic.clone();
         let (facts, work) =
-            tail::follow(kafka.clone(), state, From::Beginning, |r| fact(&r.whole()));
+            tail::follow(kafka.clone(), state, From::Beginning, |r| fact(r.value()));
         tasks.spawn("facts", work);
         let certificates = settings.certificates_topic.clone();
         let (said, work) = tail::follow(kafka.clone(), certificates, From::Beginning, |r| {

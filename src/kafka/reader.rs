@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::message::Message as _;
+use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::error::KafkaError as RdError;
+use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
@@ -27,6 +28,19 @@ pub struct ReadBack {
     pub timestamp_ms: i64,
 }
 
+impl ReadBack {
+    pub(super) fn of(message: &BorrowedMessage<'_>) -> Self {
+        Self {
+            partition: message.partition(),
+            offset: message.offset(),
+            key: message.key().map(<[u8]>::to_vec),
+            value: message.payload().unwrap_or_default().to_vec(),
+            headers: headers_of(message),
+            timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
+        }
+    }
+}
+
 /// A topic as read back.
 #[derive(Clone, Debug, Default)]
 pub struct ReadTopic {
@@ -45,10 +59,18 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When a broker does not answer.
 pub fn partitions_of(settings: &KafkaSettings, topic: &str) -> Result<usize, KafkaError> {
-    let failed = |source| KafkaError::Read { topic: topic.to_owned(), source };
     let consumer: BaseConsumer = settings.client().create().map_err(KafkaError::Settings)?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
-    Ok(metadata.topics().iter().map(|topic| topic.partitions().len()).sum())
+    let ids = partition_ids(&consumer, topic);
+    ids.map(|ids| ids.len()).map_err(|source| KafkaError::Read { topic: topic.to_owned(), source })
+}
+
+pub(super) fn partition_ids<C: ConsumerContext>(
+    consumer: &BaseConsumer<C>,
+    topic: &str,
+) -> Result<Vec<i32>, RdError> {
+    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
+    let topics = metadata.topics().iter();
+    Ok(topics.flat_map(|topic| topic.partitions().iter().map(|p| p.id())).collect())
 }
 
 /// Reads every partition from its beginning to its end of now. Blocks.
@@ -61,12 +83,7 @@ pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, Ka
     config.set("group.id", "trunkline-reader").set("enable.auto.commit", "false");
     config.set("enable.partition.eof", "false");
     let consumer: BaseConsumer = config.create().map_err(KafkaError::Settings)?;
-    let metadata = consumer.fetch_metadata(Some(topic), PATIENCE).map_err(failed)?;
-    let partitions: Vec<i32> = metadata
-        .topics()
-        .iter()
-        .flat_map(|topic| topic.partitions().iter().map(|partition| partition.id()))
-        .collect();
+    let partitions = partition_ids(&consumer, topic).map_err(failed)?;
     let mut read = ReadTopic { partitions: partitions.len(), ..ReadTopic::default() };
     let mut wanted = TopicPartitionList::new();
     let mut ends = std::collections::BTreeMap::new();
@@ -85,14 +102,7 @@ pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, Ka
         };
         let message = message.map_err(failed)?;
         let (partition, offset) = (message.partition(), message.offset());
-        read.records.push(ReadBack {
-            partition,
-            offset,
-            key: message.key().map(<[u8]>::to_vec),
-            value: message.payload().unwrap_or_default().to_vec(),
-            headers: headers_of(&message),
-            timestamp_ms: message.timestamp().to_millis().unwrap_or(0),
-        });
+        read.records.push(ReadBack::of(&message));
         if ends.get(&partition).is_some_and(|end| offset + 1 >= *end) {
             ends.remove(&partition);
         }

@@ -15,8 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::KafkaError;
-use super::producer::headers_of;
-use super::reader::ReadBack;
+use super::reader::{ReadBack, partition_ids};
 use super::settings::KafkaSettings;
 
 /// Where to begin.
@@ -61,14 +60,7 @@ impl Passing<'_> {
     /// All of it.
     #[must_use]
     pub fn whole(&self) -> ReadBack {
-        ReadBack {
-            partition: self.partition(),
-            offset: self.offset(),
-            key: self.0.key().map(<[u8]>::to_vec),
-            value: self.value().to_vec(),
-            headers: headers_of(self.0),
-            timestamp_ms: self.0.timestamp().to_millis().unwrap_or(0),
-        }
+        ReadBack::of(self.0)
     }
 }
 
@@ -197,9 +189,7 @@ impl<T> Follower<T> {
     /// First offset of every partition, and the one behind its last.
     fn ends(&self) -> Result<BTreeMap<i32, (i64, i64)>, RdError> {
         let topic = &self.order.topic;
-        let metadata = self.consumer.fetch_metadata(Some(topic), PATIENCE)?;
-        let topics = metadata.topics().iter();
-        let partitions = topics.flat_map(|topic| topic.partitions().iter().map(|p| p.id()));
+        let partitions = partition_ids(&self.consumer, topic)?.into_iter();
         let ends = |id| Ok((id, self.consumer.fetch_watermarks(topic, id, PATIENCE)?));
         partitions.map(ends).collect()
     }

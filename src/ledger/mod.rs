@@ -143,7 +143,7 @@ impl Ledger {
                     None => deadline = Some(self.clock.mono() + FLUSH),
                 },
                 Some(Tailed::Record(record)) = self.tail.recv() => {
-                    if let Some(stamped) = fact(&record).filter(|s| s.writer != self.settings.writer_id) {
+                    if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
                         self.keeper.read(&stamped, self.clock.now().wall);
                     }
                 }

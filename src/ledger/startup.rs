@@ -119,7 +119,7 @@ pub(super) async fn read_facts(
             let (topic, seconds) = (place.topic.to_owned(), place.patience.as_secs());
             return Err(LedgerError::NoBarrier { topic, seconds });
         };
-        match understand(&record) {
+        match understand(&record.value) {
             Understood::Fact(stamped) if stamped.v > VERSION => {
                 return Err(LedgerError::Newer { topic: place.topic.to_owned(), found: stamped.v });
             }
@@ -164,25 +164,26 @@ enum Understood {
     Unreadable,
 }
 
-fn understand(record: &ReadBack) -> Understood {
-    if record.value.is_empty() {
+fn understand(value: &[u8]) -> Understood {
+    if value.is_empty() {
         return Understood::Nothing;
     }
-    if let Ok(note) = serde_json::from_slice(&record.value) {
-        return Understood::Note(note);
+    // nearly all are facts, and no note can be taken for one
+    if let Ok(stamped) = serde_json::from_slice(value) {
+        return Understood::Fact(stamped);
     }
-    match serde_json::from_slice(&record.value) {
-        Ok(stamped) => Understood::Fact(stamped),
-        Err(_) => Understood::Unreadable,
-    }
+    serde_json::from_slice(value).map_or(Understood::Unreadable, Understood::Note)
 }
 
-/// A fact of the tail, once the service runs.
-pub(crate) fn fact(record: &ReadBack) -> Option<Stamped> {
-    match understand(record) {
+/// A fact in the value of a record, once the service runs. What cannot be read was reported at the
+/// start.
+pub(crate) fn fact(value: &[u8]) -> Option<Stamped> {
+    match understand(value) {
         Understood::Fact(stamped) if stamped.v <= VERSION => Some(stamped),
-        Understood::Fact(_) | Understood::Note(_) | Understood::Nothing => None,
-        Understood::Unreadable => None, // was reported at the start, or somebody plays tricks
+        Understood::Fact(_)
+        | Understood::Note(_)
+        | Understood::Nothing
+        | Understood::Unreadable => None,
     }
 }
 
