@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
-use rdkafka::client::DefaultClientContext;
 
 use super::KafkaError;
+use super::quiet::Quiet;
 use super::settings::KafkaSettings;
 
 /// What to do with a topic that is weaker than promised.
@@ -53,8 +53,8 @@ pub async fn check_topics(
     settings: &KafkaSettings,
     check: &TopicCheck,
 ) -> Result<Weaknesses, KafkaError> {
-    let admin: AdminClient<DefaultClientContext> =
-        settings.client().create().map_err(KafkaError::Settings)?;
+    let admin: AdminClient<Quiet> =
+        settings.client().create_with_context(Quiet).map_err(KafkaError::Settings)?;
     let mut replicas_of = Vec::with_capacity(check.topics.len());
     for topic in &check.topics {
         replicas_of.push(match replicas(&admin, settings, check, &topic.name)? {
@@ -98,7 +98,7 @@ pub async fn check_topics(
 
 /// Replicas of the topic's first partition; `None` when there is no such topic.
 fn replicas(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Quiet>,
     settings: &KafkaSettings,
     check: &TopicCheck,
     topic: &str,
@@ -125,7 +125,7 @@ fn cleans_as_needed(found: &str, needed: &str) -> bool {
 }
 
 async fn create(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Quiet>,
     check: &TopicCheck,
     want: &TopicWant,
 ) -> Result<(), KafkaError> {
@@ -150,7 +150,7 @@ async fn create(
 }
 
 async fn replicas_after_creation(
-    admin: &AdminClient<DefaultClientContext>,
+    admin: &AdminClient<Quiet>,
     settings: &KafkaSettings,
     check: &TopicCheck,
     topic: &str,

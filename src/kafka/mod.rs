@@ -2,6 +2,7 @@
 
 pub mod admin;
 pub mod producer;
+mod quiet;
 pub mod reader;
 pub mod settings;
 pub mod tail;

@@ -12,6 +12,7 @@ use rdkafka::producer::{
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use trunkline_protocol::producer::Fate;
 
+use super::quiet;
 use super::settings::KafkaSettings;
 use super::{Handover, KafkaError};
 
@@ -65,9 +66,8 @@ struct Reporter {
 }
 
 impl ClientContext for Reporter {
-    /// What matters of these lines is an error below, or the fate of a record.
     fn log(&self, _: RDKafkaLogLevel, facility: &str, text: &str) {
-        tracing::debug!(facility, text, "librdkafka");
+        quiet::line(facility, text);
     }
 
     fn error(&self, error: RdError, reason: &str) {

@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as RdError;
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
 use super::KafkaError;
 use super::producer::headers_of;
+use super::quiet::Quiet;
 use super::settings::KafkaSettings;
 
 /// A record as read back.
@@ -59,13 +60,14 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// # Errors
 /// When a broker does not answer.
 pub fn partitions_of(settings: &KafkaSettings, topic: &str) -> Result<usize, KafkaError> {
-    let consumer: BaseConsumer = settings.client().create().map_err(KafkaError::Settings)?;
+    let consumer: BaseConsumer<Quiet> =
+        settings.client().create_with_context(Quiet).map_err(KafkaError::Settings)?;
     let ids = partition_ids(&consumer, topic);
     ids.map(|ids| ids.len()).map_err(|source| KafkaError::Read { topic: topic.to_owned(), source })
 }
 
-pub(super) fn partition_ids<C: ConsumerContext>(
-    consumer: &BaseConsumer<C>,
+pub(super) fn partition_ids(
+    consumer: &BaseConsumer<Quiet>,
     topic: &str,
 ) -> Result<Vec<i32>, RdError> {
     let metadata = consumer.fetch_metadata(Some(topic), PATIENCE)?;
@@ -82,7 +84,8 @@ pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, Ka
     let mut config = settings.client();
     config.set("group.id", "trunkline-reader").set("enable.auto.commit", "false");
     config.set("enable.partition.eof", "false");
-    let consumer: BaseConsumer = config.create().map_err(KafkaError::Settings)?;
+    let consumer: BaseConsumer<Quiet> =
+        config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
     let partitions = partition_ids(&consumer, topic).map_err(failed)?;
     let mut read = ReadTopic { partitions: partitions.len(), ..ReadTopic::default() };
     let mut wanted = TopicPartitionList::new();

@@ -5,9 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::mpsc::{self, TryRecvError};
 use std::time::Duration;
 
-use rdkafka::client::ClientContext;
-use rdkafka::config::RDKafkaLogLevel;
-use rdkafka::consumer::{BaseConsumer, Consumer as _, ConsumerContext};
+use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::error::KafkaError as RdError;
 use rdkafka::message::{BorrowedMessage, Headers as _, Message as _};
 use rdkafka::topic_partition_list::TopicPartitionListElem;
@@ -15,6 +13,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use tokio::sync::mpsc::{Receiver, Sender};
 
 use super::KafkaError;
+use super::quiet::Quiet;
 use super::reader::{ReadBack, partition_ids};
 use super::settings::KafkaSettings;
 
@@ -127,17 +126,6 @@ struct Order<T> {
     sink: Sender<Tailed<T>>,
     asked: mpsc::Receiver<u64>,
 }
-
-/// The client library's own lines repeat what a failed poll says.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _: RDKafkaLogLevel, _: &str, _: &str) {}
-
-    fn error(&self, _: RdError, _: &str) {}
-}
-
-impl ConsumerContext for Quiet {}
 
 struct Follower<T> {
     consumer: BaseConsumer<Quiet>,
