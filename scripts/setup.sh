@@ -97,14 +97,25 @@ if [ "$what" != demo ]; then
   done
 fi
 
-stamp=.venv/requirements.$(cksum <scripts/requirements.txt | cut -d' ' -f1)
-if [ ! -e "$stamp" ] || ! .venv/bin/python -c '' 2>/dev/null; then
+# Whether the packages of a list are in .venv as it names them now
+stamp() { printf '.venv/%s.%s' "$(basename "$1" .txt)" "$(cksum <"$1" | cut -d' ' -f1)"; }
+
+python_packages() {
+  .venv/bin/pip install --quiet --disable-pip-version-check -r "$1" ||
+    die "pip could not install $(paste -sd' ' "$1") into .venv"
+  touch "$(stamp "$1")"
+}
+
+list=scripts/requirements.txt
+if [ ! -e "$(stamp $list)" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   say "3/3 Python packages into .venv"
   rm -rf .venv
   python3 -m venv .venv
-  .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements.txt ||
-    die "pip could not install $(paste -sd' ' scripts/requirements.txt) into .venv"
-  touch "$stamp"
+  python_packages $list
+fi
+list=scripts/requirements-live.txt
+if [ "$what" = live ] && [ ! -e "$(stamp $list)" ]; then
+  python_packages $list
 fi
 
 if [ "$what" = reconnect-table ]; then
@@ -118,11 +129,4 @@ if [ "$what" = reconnect-table ]; then
     (cd $folder && npm install --silent --no-package-lock --no-audit --no-fund) ||
       die "npm could not install ws $ws into $folder: is there a network to the package registries?"
   fi
-fi
-
-stamp=.venv/requirements-live.$(cksum <scripts/requirements-live.txt | cut -d' ' -f1)
-if [ "$what" = live ] && [ ! -e "$stamp" ]; then
-  .venv/bin/pip install --quiet --disable-pip-version-check -r scripts/requirements-live.txt ||
-    die "pip could not install $(paste -sd' ' scripts/requirements-live.txt) into .venv"
-  touch "$stamp"
 fi

@@ -20,6 +20,8 @@ import fastavro
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 EVENTS, QUARANTINE = "genesys.conversation.events", "genesys.conversation.quarantine"
+GAPS, CERTIFICATES, STATE = "genesys.conversation.gaps", "genesys.conversation.certificates", "trunkline.state"
+AVRO = (EVENTS, GAPS, CERTIFICATES)
 
 
 def target() -> pathlib.Path:
@@ -86,7 +88,7 @@ class Stand(Process):
         for raw in self.obey(f"read {topic}"):
             value = base64.b64decode(raw["value_b64"])
             raw["value"] = value
-            if topic == EVENTS:
+            if topic in AVRO:
                 schema = schemas[struct.unpack(">I", value[1:5])[0]]
                 raw["record"] = fastavro.schemaless_reader(io.BytesIO(value[5:]), schema)
             yield raw

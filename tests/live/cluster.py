@@ -8,11 +8,13 @@ import socket
 import subprocess
 import sys
 import tarfile
-import time
 import urllib.request
 import uuid
 
 HERE = pathlib.Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "journey"))
+from harness import wait_for  # noqa: E402
+
 CACHE = HERE.parents[1] / "target" / "live"
 REGISTRY = "io.apicurio:apicurio-registry-app:3.0.9:tar.gz:all"
 SMALL = ["-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1"]
@@ -54,12 +56,9 @@ def directory_id() -> str:
             return text
 
 
-def wait_for(what, seconds: float, name: str):
-    end = time.monotonic() + seconds
-    while not what():
-        if time.monotonic() > end:
-            raise TimeoutError(f"{name} is not there after {seconds:.0f} s; see {CACHE / 'run'}")
-        time.sleep(0.2)
+def await_part(what, name: str):
+    if not wait_for(what, 60, 0.2):
+        raise TimeoutError(f"{name} is not there after a minute; see {CACHE / 'run'}")
 
 
 class Cluster:
@@ -137,9 +136,8 @@ class Cluster:
         for n in range(1, self.count + 1):
             self.start(n)
         for n in range(1, self.count + 1):
-            log = self.folder / f"broker{n}.log"
             # without a logging configuration only errors are written: the port says that it runs
-            wait_for(lambda: self.answers(n), 60, f"broker {n} ({log.name})")
+            await_part(lambda: self.answers(n), f"broker {n}")
 
     def answers(self, n: int) -> bool:
         with socket.socket() as probe:
@@ -172,4 +170,4 @@ class Cluster:
             except OSError:
                 return False
 
-        wait_for(answers, 60, "the registry")
+        await_part(answers, "the registry")

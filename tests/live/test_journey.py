@@ -15,10 +15,10 @@ from cluster import CACHE, Cluster, free_ports, say
 from readback import account, records, schemas
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "journey"))
-from harness import EVENTS, QUARANTINE, Sim, Trunkline, config, get, wait_for  # noqa: E402
+from harness import CERTIFICATES, EVENTS, GAPS, QUARANTINE, STATE, Sim, Trunkline, config, get, wait_for  # noqa: E402
 
 EVENTS_WANTED, RATE = 24_000, 600
-COMPACTED = {"genesys.conversation.gaps": "compact,delete", "genesys.conversation.certificates": "compact", "trunkline.state": "compact"}
+COMPACTED = {GAPS: "compact,delete", CERTIFICATES: "compact", STATE: "compact"}
 # what happens while events flow: seconds after the start, and what
 SCRIPT = [
     (3, "reset"), (6, "close"), (9, "kill 3"), (12, "idle_close"), (15, "start 3"), (18, "half_open"),
@@ -26,28 +26,19 @@ SCRIPT = [
 ]
 
 
-def create(cluster: Cluster, **changes):
+def create(cluster: Cluster):
     admin = AdminClient({"bootstrap.servers": cluster.bootstrap})
-    topics = []
+    topics = [NewTopic("weak.events", 1, 1)]
     for name in (EVENTS, QUARANTINE, *COMPACTED):
         settings = {"min.insync.replicas": "2", "cleanup.policy": COMPACTED.get(name, "delete")}
         topics.append(NewTopic(name, num_partitions=12 if name == EVENTS else 3, replication_factor=3, config=settings))
     for future in admin.create_topics(topics, request_timeout=30).values():
         future.result()
-    for topic in changes.pop("weak", []):
-        admin.create_topics([NewTopic(topic, 1, 1)], request_timeout=30)[topic].result()
-
-
-class Place:
-    """What `harness.config` asks of a stand."""
-
-    def __init__(self, cluster: Cluster):
-        self.bootstrap, self.registry = cluster.bootstrap, cluster.registry
 
 
 def settings(cluster: Cluster, sim: Sim, **changes) -> dict:
     changes = {"kafka__durability": "required", "kafka__start_timeout_secs": 20, **changes}
-    return config(Place(cluster), sim.url, **changes)
+    return config(cluster, sim.url, **changes)
 
 
 class Live(unittest.TestCase):
@@ -55,7 +46,7 @@ class Live(unittest.TestCase):
     def setUpClass(cls):
         cls.cluster = cls.enterClassContext(Cluster())
         wait_for(lambda: len(AdminClient({"bootstrap.servers": cls.cluster.bootstrap}).list_topics(timeout=10).brokers) == 3, 60)
-        create(cls.cluster, weak=["weak.events"])
+        create(cls.cluster)
 
     def act(self, sim: Sim, what: str):
         say(what)
