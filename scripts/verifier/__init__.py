@@ -1,0 +1,1 @@
+"""The parts of `scripts/verify_certificates.py`: standard library only, nothing of the connector's code."""

@@ -1,0 +1,117 @@
+"""Gap records: each for itself, from one to the next, and beside the facts they rest on."""
+
+from collections import defaultdict
+
+from .avro import Malformed
+
+DECLARED = (None, "partial", "lost_declared")
+
+
+class Gaps:
+    """All gap records; `newest[gap_id]` once `settle` was called."""
+
+    def __init__(self, report):
+        self.report = report
+        self.history = defaultdict(list)
+        self.newest = {}
+
+    def take(self, raw, schemas, instance) -> None:
+        """Takes a record of the gaps topic."""
+        if not raw.value:
+            return
+        try:
+            gap = schemas.read(raw.value)
+            ident = gap["gap_id"]
+        except (Malformed, KeyError) as error:
+            self.report.contradict(raw.place, "record", "value", "a gap record", error)
+            return
+        if instance is None or gap["instance"] == instance:
+            self.history[ident].append((raw, gap))
+
+    def settle(self, facts, spacing_ms: int) -> None:
+        """Once everything is read."""
+        for ident, records in self.history.items():
+            records.sort(key=lambda pair: (pair[0].partition, pair[0].offset))
+            for raw, gap in records:
+                self._shape(raw, gap)
+            for (_, before), (raw, after) in zip(records, records[1:]):
+                self._step(raw, before, after)
+            raw, gap = records[-1]
+            self.newest[ident] = gap
+            if facts.gap_facts(ident):
+                self._facts(raw, gap, facts.gap_facts(ident), spacing_ms)
+        for ident in facts.gaps:
+            if ident not in self.history:
+                place, fact = facts.gap_facts(ident)[-1]
+                self.report.contradict(place, f"gap {ident}", "gap", fact["cause"], "no gap record")
+        self.report.figures["gaps"] = len(self.newest)
+        self.report.figures["gaps_closed"] = sum(gap["outcome"] is not None for gap in self.newest.values())
+
+    def _wrong(self, place, gap, name, says, found) -> None:
+        self.report.contradict(place, f"gap {gap['gap_id']}", name, says, found)
+
+    def _shape(self, raw, gap) -> None:
+        end, outcome, closed = gap["to_time"], gap["outcome"], gap["closed_at"]
+        state = "closed" if outcome else "growing" if end is None else "open"
+        if end is not None and end <= gap["from_time"]:
+            self._wrong(raw.place, gap, "to_time", end, f"from_time {gap['from_time']}")
+        if (outcome is None) != (closed is None):
+            self._wrong(raw.place, gap, "closed_at", closed, f"outcome {outcome}")
+        if gap["state"] != state:
+            self._wrong(raw.place, gap, "state", gap["state"], f"{state}: to_time {end}, outcome {outcome}")
+        if outcome not in ("covered", "reconciled", "partial", "lost_declared", None):
+            self._wrong(raw.place, gap, "outcome", outcome, "no such outcome")
+        if outcome and end is None:
+            self._wrong(raw.place, gap, "outcome", outcome, "to_time null")
+        if outcome == "reconciled" and end is not None:
+            mark = gap["history_watermark"]
+            if mark is None or mark < end + gap["margin_ms"]:
+                self._wrong(raw.place, gap, "history_watermark", mark, f"closed, its end with the margin is {end + gap['margin_ms']}")
+            if gap["reads"] < 2:
+                self._wrong(raw.place, gap, "reads", gap["reads"], "closed as reconciled, which takes two")
+            if gap["closed_at"] is not None and gap["closed_at"] < end:
+                self._wrong(raw.place, gap, "closed_at", gap["closed_at"], f"before its end at {end}")
+
+    def _step(self, raw, before, after) -> None:
+        for name in ("shard", "topic_class", "outcome", "closed_at"):
+            if before[name] is not None and after[name] != before[name]:
+                self._wrong(raw.place, after, name, after[name], f"{before[name]} before it: closures only grow")
+        for name in ("reads", "rows_written"):
+            if after[name] < before[name]:
+                self._wrong(raw.place, after, name, after[name], f"{before[name]} before it")
+
+    def _facts(self, raw, gap, said, spacing_ms) -> None:
+        place, newest = said[-1]
+        reads = {(r["at"], r["source"], r["digest"]): r for _, fact in said for r in fact["repair"]["reads"]}
+        reads = sorted(reads.values(), key=lambda r: r["at"])
+        repair = newest["repair"]
+        for name, value in (
+            ("from_time", newest["from"]), ("to_time", newest["to"]), ("outcome", repair["outcome"]),
+            ("closed_at", repair["closed_at"]), ("reads", len(repair["reads"])),
+        ):
+            if gap[name] != value:
+                self._wrong(raw.place, gap, name, gap[name], f"{value} in the state topic at {place}")
+        if gap["outcome"] == "reconciled":
+            self._two_readings(raw, gap, reads, spacing_ms)
+
+    def _two_readings(self, raw, gap, reads, spacing_ms) -> None:
+        complete = (gap["to_time"] or 0) + gap["margin_ms"]
+        whole = [
+            r for r in reads
+            if r["source"] == "jobs" and (r["complete_to"] or 0) >= complete and r["at"] <= (gap["closed_at"] or 0)
+        ]
+        equal = any(
+            a["digest"] == b["digest"] and b["at"] - a["at"] >= spacing_ms and b["missing"] == 0 for a in whole for b in whole
+        )
+        if not equal:
+            seen = ", ".join(f"{r['digest'][:8]} at {r['at']}" for r in whole) or "none"
+            self._wrong(
+                raw.place, gap, "outcome", "reconciled",
+                f"no two equal readings of history complete to {complete}, {spacing_ms} ms apart: {seen}",
+            )
+
+    def provisional(self, ident: str, facts) -> bool:
+        """Whether the two newest queries of history agreed, at any time so far."""
+        newest = facts.gap_facts(ident)[-1:]
+        queries = [r for _, fact in newest for r in fact["repair"]["reads"] if r["source"] == "query"]
+        return any(a["digest"] == b["digest"] and b["missing"] == 0 for a, b in zip(queries, queries[1:]))
