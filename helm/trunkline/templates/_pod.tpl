@@ -1,0 +1,134 @@
+{{/* What the chart knows and a shared file cannot say: the pod's name among its like, where files are. */}}
+{{- define "trunkline.env" -}}
+- name: TRUNKLINE__REPLICA
+  valueFrom:
+    fieldRef:
+      fieldPath: metadata.labels['apps.kubernetes.io/pod-index']
+{{- if gt (int .Values.replicaCount) 1 }}
+{{- range $index := until (int .Values.replicaCount) }}
+- name: TRUNKLINE__REPLICAS__{{ $index }}
+  value: {{ $index | quote }}
+{{- end }}
+{{- end }}
+- name: TRUNKLINE__ADMIN__LISTEN
+  value: 0.0.0.0:9464
+{{- range $index := until (int .Values.credentials.genesys.clientsPerReplica) }}
+- name: TRUNKLINE__GENESYS__CLIENTS__{{ $index }}__ID_FILE
+  value: /run/trunkline/genesys/$(TRUNKLINE__REPLICA)/{{ $index }}/client-id
+- name: TRUNKLINE__GENESYS__CLIENTS__{{ $index }}__SECRET_FILE
+  value: /run/trunkline/genesys/$(TRUNKLINE__REPLICA)/{{ $index }}/client-secret
+{{- end }}
+{{- if .Values.credentials.kafka.existingSecret }}
+- name: TRUNKLINE__KAFKA__SASL_PASSWORD_FILE
+  value: /run/trunkline/kafka/password
+{{- end }}
+{{- if .Values.credentials.schemaRegistry.existingSecret }}
+- name: TRUNKLINE__SCHEMA_REGISTRY__PASSWORD_FILE
+  value: /run/trunkline/schema-registry/password
+{{- end }}
+- name: TRUNKLINE__SPOOL__ENABLED
+  value: {{ .Values.spool.enabled | quote }}
+{{- if .Values.spool.enabled }}
+- name: TRUNKLINE__SPOOL__DIR
+  value: /var/lib/trunkline/spool
+- name: TRUNKLINE__SPOOL__MAX_BYTES
+  value: {{ include "trunkline.spoolMaxBytes" . | quote }}
+{{- end }}
+{{- with .Values.extraEnv }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{- define "trunkline.volumeMounts" -}}
+- name: config
+  mountPath: /etc/trunkline
+  readOnly: true
+- name: genesys
+  mountPath: /run/trunkline/genesys
+  readOnly: true
+{{- if .Values.credentials.kafka.existingSecret }}
+- name: kafka
+  mountPath: /run/trunkline/kafka
+  readOnly: true
+{{- end }}
+{{- if .Values.credentials.schemaRegistry.existingSecret }}
+- name: schema-registry
+  mountPath: /run/trunkline/schema-registry
+  readOnly: true
+{{- end }}
+{{- if .Values.credentials.tls.existingSecret }}
+- name: tls
+  mountPath: /run/trunkline/tls
+  readOnly: true
+{{- end }}
+{{- if .Values.spool.enabled }}
+- name: spool
+  mountPath: /var/lib/trunkline
+{{- end }}
+{{- with .Values.extraVolumeMounts }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
+
+{{/* Every client is mapped, those of pods that do not exist yet too: another replica then rolls no pod.
+     Secrets are mode 288, 0440 in octal: readable through fsGroup, by nobody else. */}}
+{{- define "trunkline.volumes" -}}
+{{- $genesys := .Values.credentials.genesys -}}
+{{- $per := int $genesys.clientsPerReplica -}}
+- name: config
+  configMap:
+    name: {{ .Values.existingConfigMap | default (include "trunkline.fullname" .) }}
+- name: genesys
+  secret:
+    secretName: {{ $genesys.existingSecret }}
+    defaultMode: 288
+    items:
+      {{- range $index, $client := $genesys.clients }}
+      - key: {{ $client.idKey }}
+        path: {{ div $index $per }}/{{ mod $index $per }}/client-id
+      - key: {{ $client.secretKey }}
+        path: {{ div $index $per }}/{{ mod $index $per }}/client-secret
+      {{- end }}
+{{- with .Values.credentials.kafka }}
+{{- if .existingSecret }}
+- name: kafka
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items:
+      - key: {{ .passwordKey }}
+        path: password
+{{- end }}
+{{- end }}
+{{- with .Values.credentials.schemaRegistry }}
+{{- if .existingSecret }}
+- name: schema-registry
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items:
+      - key: {{ .passwordKey }}
+        path: password
+{{- end }}
+{{- end }}
+{{- with .Values.credentials.tls.existingSecret }}
+- name: tls
+  secret:
+    secretName: {{ . }}
+    defaultMode: 288
+{{- end }}
+{{- if .Values.spool.enabled }}
+{{- if eq .Values.spool.volume "emptyDir" }}
+- name: spool
+  emptyDir:
+    sizeLimit: {{ .Values.spool.size }}
+{{- else if eq .Values.spool.volume "existingClaim" }}
+- name: spool
+  persistentVolumeClaim:
+    claimName: {{ .Values.spool.existingClaim }}
+{{- end }}
+{{- end }}
+{{- with .Values.extraVolumes }}
+{{ toYaml . }}
+{{- end }}
+{{- end -}}
