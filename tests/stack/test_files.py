@@ -1,0 +1,92 @@
+"""Dockerfile and compose file, without a Docker engine: their schemas, and what we promise of them."""
+
+import pathlib
+import re
+import subprocess
+import sys
+import unittest
+
+import yaml
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+TOOLS = pathlib.Path(sys.executable).parent
+
+
+def compose() -> dict:
+    return yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+
+
+def leaves(tree: dict, path: str = "") -> set[str]:
+    found = set()
+    for key, value in tree.items():
+        at = f"{path}.{key}" if path else key
+        found |= leaves(value, at) if isinstance(value, dict) and value else {at}
+    return found
+
+
+class Files(unittest.TestCase):
+    def test_the_compose_file_is_valid(self):
+        check = [TOOLS / "check-jsonschema", "--builtin-schema", "vendor.compose-spec", ROOT / "docker-compose.yml"]
+        done = subprocess.run(check, capture_output=True, text=True)
+        self.assertEqual(done.returncode, 0, done.stdout)
+
+    def test_the_dockerfile_has_no_finding(self):
+        done = subprocess.run([TOOLS / "hadolint", ROOT / "Dockerfile"], capture_output=True, text=True)
+        self.assertEqual((done.returncode, done.stdout), (0, ""))
+
+    def test_nothing_is_published_beyond_loopback(self):
+        ports = [port for service in compose()["services"].values() for port in service.get("ports", [])]
+        self.assertGreater(len(ports), 2)
+        self.assertEqual([port for port in ports if not port.startswith("127.0.0.1:")], [])
+
+    def test_every_service_is_hardened_bounded_and_asked_for_its_health(self):
+        for name, service in compose()["services"].items():
+            with self.subTest(name):
+                self.assertEqual(service["cap_drop"], ["ALL"])
+                self.assertIn("no-new-privileges:true", service["security_opt"])
+                self.assertIn("mem_limit", service)
+                self.assertIn("test", service["healthcheck"])
+                if service["image"].startswith("${TRUNKLINE_IMAGE"):
+                    self.assertTrue(service["read_only"])
+
+    def test_every_image_can_be_replaced_and_none_is_latest(self):
+        for name, service in compose()["services"].items():
+            image = re.fullmatch(r"\$\{([A-Z]+_IMAGE):-(.+:.+)}", service["image"])
+            self.assertTrue(image and not image[2].endswith(":latest"), name)
+
+    def test_the_configuration_names_options_that_exist(self):
+        known = leaves(yaml.safe_load((ROOT / "config/example.yaml").read_text()))
+        said = leaves(yaml.safe_load((ROOT / "deploy/compose/trunkline.yaml").read_text()))
+        self.assertEqual(said - known, set())
+        self.assertGreater(len(said), 8)
+
+    def test_each_replica_has_a_name_a_client_a_port_and_a_spool_of_its_own(self):
+        replicas = [service for name, service in compose()["services"].items() if name.startswith("trunkline-")]
+        given = [{*service["environment"].values(), *(volume for volume in service["volumes"] if "spool" in volume)} for service in replicas]
+        self.assertEqual([len(one) for one in given], [4, 4])
+        self.assertEqual(given[0] & given[1], set())
+        roster = yaml.safe_load((ROOT / "deploy/compose/trunkline.yaml").read_text())["replicas"]
+        self.assertEqual([service["environment"]["TRUNKLINE__REPLICA"] for service in replicas], roster)
+
+    def test_a_stop_has_time_to_drain(self):
+        flush = yaml.safe_load((ROOT / "config/example.yaml").read_text())["kafka"]["flush_timeout_secs"]
+        grace = int(compose()["services"]["trunkline-0"]["stop_grace_period"].removesuffix("s"))
+        self.assertGreater(grace, flush + 10)
+
+    def test_the_image_is_built_by_the_compiler_of_the_project_and_runs_as_nobody(self):
+        text = (ROOT / "Dockerfile").read_text()
+        channel = re.search(r'channel = "(.*)"', (ROOT / "rust-toolchain.toml").read_text())[1]
+        self.assertIn(f"ARG BUILDER=rust:{channel}-", text)
+        self.assertIn(f"ENV RUSTUP_TOOLCHAIN={channel}", text)
+        self.assertIn("USER 65532:65532", text)
+        self.assertIn("--locked", text)
+
+    def test_what_the_build_needs_is_not_kept_from_it(self):
+        ignored = set((ROOT / ".dockerignore").read_text().split())
+        needed = {"Cargo.toml", "Cargo.lock", "src", "crates", "schemas", "benches", "examples", "config"}
+        self.assertEqual(ignored & needed, set())
+        self.assertLessEqual({"target", ".git", ".venv"}, ignored)
+
+
+if __name__ == "__main__":
+    unittest.main()
