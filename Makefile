@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units journey payloads reconnect-table bench live
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey payloads reconnect-table bench live chart compose-test alerts
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -28,9 +28,11 @@ demo: ## Run everything in one process, break it, account for every event
 	@$(TARGET)/debug/trunkline demo --dump $(DUMP) $(DEMO_ARGS)
 	@echo "demo: the independent reader" >&2
 	@$(PYTHON) scripts/verify_demo.py $(DUMP)
+	@echo "demo: the independent verifier of certificates" >&2
+	@$(PYTHON) scripts/verify_certificates.py $(DUMP)
 
 test: setup ## Everything that proves it works; what CI runs
-	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs units journey demo
+	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test units verifier seeded-bugs sim journey demo
 	@scripts/count_tests.sh
 
 check: fmt lint docs units ## Before every commit: format, lints, docs, units, floors, licences
@@ -47,6 +49,31 @@ docs: ## Documentation with private items
 units: ## Unit, property, floor, schema, configuration and document tests
 	@mkdir -p target
 	cargo test --workspace --all-features --no-fail-fast 2>&1 | tee target/units.log
+
+verifier: setup ## The verifier of certificates, on lies that are planted
+	@mkdir -p target
+	$(PYTHON) -m unittest discover -s tests/verifier -v 2>&1 | tee target/verifier.log
+
+seeded-bugs: setup ## Mistakes made on purpose, and the tests that have to notice them
+	@mkdir -p target
+	$(BUILD)
+	$(PYTHON) scripts/seeded_bugs.py
+
+sim: ## Simulated days of the rules, with everything that goes wrong; six minutes
+	cargo test $(QUIET) --profile sim -p trunkline-protocol --features seeded-bugs --test simulation -- --ignored --nocapture --test-threads 1 as_many mistake
+
+sim-long: ## A thousand simulated days and more
+	SIM_DAYS=100000 SIM_SECONDS=3600 SIM_LEAST_DAYS=1000 $(MAKE) --no-print-directory sim
+
+crash: setup ## Kills at every named place and at any time; the verifier judges
+	@mkdir -p target
+	$(BUILD)
+	$(PYTHON) tests/crash/crash.py --worlds 4
+
+crash-long: setup ## Ten thousand kills
+	@mkdir -p target
+	$(BUILD)
+	$(PYTHON) tests/crash/crash.py --worlds 4 --kills 10000
 
 journey: setup ## The shipped binary against the simulator, and what breaks it
 	@mkdir -p target
@@ -71,3 +98,18 @@ live: ## The journey against a real Apache Kafka and a real registry
 	@scripts/setup.sh --for live
 	$(BUILD)
 	$(PYTHON) tests/live/live.py $(TARGET)/debug/trunkline
+
+chart: ## The Helm chart: linted, rendered, refused, held against Kubernetes' schemas and `restricted`
+	@scripts/setup.sh --for chart
+	@mkdir -p target
+	$(PYTHON) scripts/chart_readme.py --check
+	ACCEPT=$(ACCEPT) $(PYTHON) tests/helm/run.py 2>&1 | tee target/chart.log
+
+compose-test: ## Dockerfile and compose file, without a Docker engine
+	@scripts/setup.sh --for chart
+	@mkdir -p target
+	$(PYTHON) -m unittest discover -s tests/stack -v 2>&1 | tee target/compose.log
+
+alerts: ## Every alert fires on what it is for and stays silent on what looks like it
+	@scripts/setup.sh --for alerts
+	$(PYTHON) -m unittest discover -s tests/alerts -v

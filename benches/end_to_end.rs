@@ -134,7 +134,7 @@ async fn candidate(url: &str, bootstrap: &str, count: usize, channels: u8, ca: O
         sequence: sequence::Stage::new(
             clock,
             Window::default(),
-            Duration::from_secs(2),
+            &trunkline_protocol::timings::Timings::default(),
             metrics.sequence.clone(),
         ),
         encoder: Encoder::new(1, provenance(), true),
@@ -142,6 +142,9 @@ async fn candidate(url: &str, bootstrap: &str, count: usize, channels: u8, ca: O
         max_record_bytes: 1_000_000,
         publish: publish::Stage::new(stage, clock, metrics.publish.clone()).expect("a producer"),
         news,
+        spool: None,
+        flow: flow.clone(),
+        standby: None,
     };
     let mut tasks = Supervisor::new();
     tasks.spawn_infallible("news", async move { while told.recv().await.is_some() {} });

@@ -1,7 +1,9 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian or Ubuntu. Idempotent; does nothing
 # when nothing is missing. `--for live` adds what the tests against a real broker need, `--for
-# reconnect-table` what the Node handlers of docs/examples need.
+# reconnect-table` what the Node handlers of docs/examples need. `--for chart` installs what the checks
+# of the Helm chart and the compose file need, Helm's own engine among it, and no compiler;
+# `--for alerts` adds promtool.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -11,8 +13,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table]"; exit 64 ;;
+  demo | test | live | reconnect-table | chart | alerts) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|chart|alerts]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -23,6 +25,10 @@ wanted=(
   curl/curl.h:libcurl4-openssl-dev
   /usr/include/zlib.h:zlib1g-dev
 )
+compiler=yes
+case $what in chart | alerts) compiler=no ;; esac
+[ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
+[ "$what" = alerts ] && wanted+=(promtool:prometheus)
 [ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = reconnect-table ] && wanted+=(node:nodejs npm:npm)
 
@@ -46,7 +52,7 @@ want=$(sed -n 's/^channel = "\(.*\)"/\1/p' rust-toolchain.toml)
 missing=()
 for entry in "${wanted[@]}"; do there "${entry%%:*}" || missing+=("${entry#*:}"); done
 python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=(python3-venv)
-command -v cargo >/dev/null || command -v rustup >/dev/null || missing+=(rustup)
+[ "$compiler" = no ] || command -v cargo >/dev/null || command -v rustup >/dev/null || missing+=(rustup)
 
 if [ ${#missing[@]} -gt 0 ]; then
   command -v apt-get >/dev/null ||
@@ -64,7 +70,8 @@ if [ ${#missing[@]} -gt 0 ]; then
     [ "$package" = openjdk-17-jre-headless ] && ! available "$package" && package=default-jre-headless
     available "$package" || { refused+=("$package"); continue; }
     log=$(mktemp)
-    "${root[@]}" env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends \
+    # a service that comes with a package is not started
+    "${root[@]}" env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -y -qq --no-install-recommends \
       "$package" >"$log" 2>&1 || { tail -5 "$log" >&2; refused+=("$package"); }
     rm -f "$log"
   done
@@ -80,7 +87,7 @@ fi
 
 # Without rustup nothing reads rust-toolchain.toml: any compiler at least as new will do.
 found=$(RUSTUP_AUTO_INSTALL=0 cargo --version 2>/dev/null | cut -d' ' -f2) || found=
-if [ "$(printf '%s\n' "$want" "${found:-0}" | sort -V | head -1)" != "$want" ]; then
+if [ "$compiler" = yes ] && [ "$(printf '%s\n' "$want" "${found:-0}" | sort -V | head -1)" != "$want" ]; then
   command -v rustup >/dev/null ||
     die "Rust $want or newer is needed, found: ${found:-none}; install it by hand (https://rustup.rs)"
   say "2/3 installing Rust $want"
@@ -89,7 +96,7 @@ if [ "$(printf '%s\n' "$want" "${found:-0}" | sort -V | head -1)" != "$want" ]; 
     { tail -3 "$log" >&2; die "cannot install Rust $want with rustup; install it by hand, then run this again"; }
   rm -f "$log"
 fi
-if [ "$what" != demo ]; then
+if [ "$what" != demo ] && [ "$compiler" = yes ]; then
   for tool in clippy fmt; do
     cargo "$tool" --version >/dev/null 2>&1 && continue
     command -v rustup >/dev/null && rustup component add "${tool/fmt/rustfmt}" >/dev/null 2>&1 && continue
@@ -113,20 +120,25 @@ if [ ! -e "$(stamp $list)" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   python3 -m venv .venv
   python_packages $list
 fi
-list=scripts/requirements-live.txt
-if [ "$what" = live ] && [ ! -e "$(stamp $list)" ]; then
-  python_packages $list
+list=scripts/requirements-${what/alerts/chart}.txt
+if [ -e "$list" ] && [ ! -e "$(stamp "$list")" ]; then
+  python_packages "$list"
 fi
 
-if [ "$what" = reconnect-table ]; then
-  folder=docs/examples/node-reconnect
+# Installs the one package that a folder's package.json names, in the version it names
+node_package() {
+  local folder=$1 package=$2 major version
   major=$(node --version | sed 's/^v\([0-9]*\).*/\1/')
   [ "$major" -ge 18 ] ||
-    die "the Node handlers need Node 18 or newer, found $(node --version); install it by hand, then run this again"
-  ws=$(sed -n 's/.*"ws": "\(.*\)".*/\1/p' $folder/package.json)
-  if ! grep -qs "\"version\": \"$ws\"" $folder/node_modules/ws/package.json; then
-    say "installing ws $ws for the Node handlers"
-    (cd $folder && npm install --silent --no-package-lock --no-audit --no-fund) ||
-      die "npm could not install ws $ws into $folder: is there a network to the package registries?"
-  fi
-fi
+    die "Node 18 or newer is needed, found $(node --version); install it by hand, then run this again"
+  version=$(sed -n "s|.*\"$package\": \"\([^\"]*\)\".*|\1|p" "$folder/package.json")
+  grep -qs "\"version\": \"$version\"" "$folder/node_modules/$package/package.json" && return
+  say "installing $package $version into $folder"
+  (cd "$folder" && npm install --silent --no-package-lock --no-audit --no-fund) ||
+    die "npm could not install $package $version: is there a network to the package registries?"
+}
+
+case $what in
+  reconnect-table) node_package docs/examples/node-reconnect ws ;;
+  chart | alerts) node_package tests/helm @kubernetes-models/prometheus-operator ;;
+esac

@@ -13,10 +13,10 @@ import pathlib
 import struct
 import sys
 from collections import Counter
-from datetime import datetime, timezone
 
-import blake3
 import fastavro
+
+from verifier.bodies import HISTORY, canonical, class_of, digest, identity, millis, newest_time, source_millis
 
 MEDIA = {
     "calls": "voice", "callbacks": "callback", "chats": "chat", "cobrowsesessions": "cobrowse",
@@ -24,35 +24,6 @@ MEDIA = {
     "screenMonitorings": "screenmonitoring", "screenshares": "screenshare",
     "socialExpressions": "social", "videos": "video",
 }
-
-
-def canonical(body: str) -> bytes:
-    out, inside, escaped = [], False, False
-    for c in body:
-        if inside:
-            if escaped:
-                escaped = False
-            elif c == "\\":
-                escaped = True
-            elif c == '"':
-                inside = False
-        elif c == '"':
-            inside = True
-        elif c in " \n\r\t":
-            continue
-        out.append(c)
-    return "".join(out).encode()
-
-
-def identity(org: str, topic: str, body: str) -> str:
-    hasher = blake3.blake3()
-    for part in (org.encode(), topic.encode(), canonical(body)):
-        hasher.update(struct.pack("<Q", len(part)) + part)
-    return hasher.hexdigest()[:32]
-
-
-def digest(body: str) -> str:
-    return blake3.blake3(canonical(body)).hexdigest()[:32]
 
 
 def murmur2(data: bytes) -> int:
@@ -72,21 +43,6 @@ def murmur2(data: bytes) -> int:
     return h ^ h >> 15
 
 
-def millis(value):
-    if isinstance(value, datetime):
-        value = value.astimezone(timezone.utc)
-        return int((value - datetime(1970, 1, 1, tzinfo=timezone.utc)).total_seconds() * 1000 + 0.5)
-    return value
-
-
-def source_millis(text):
-    if text is None:
-        return None
-    if isinstance(text, int):
-        return text
-    return millis(datetime.fromisoformat(text.replace("Z", "+00:00")))
-
-
 def none_if_empty(text):
     return text or None
 
@@ -99,6 +55,8 @@ def differences(record: dict, body: dict) -> list[str]:
         if got != expected:
             wrong.append(f"{name}: {got!r} instead of {expected!r}")
 
+    if record["event_type"] == "conversation.history":
+        return history_differences(record, body)
     if record["event_type"] != "conversation.snapshot":
         same("event_time", millis(record["event_time"]), source_millis(body.get("eventTime") or body.get("metricDate")))
         return wrong
@@ -148,21 +106,81 @@ def differences(record: dict, body: dict) -> list[str]:
     return wrong
 
 
+def history_differences(record: dict, row: dict) -> list[str]:
+    """A row of the platform's history against the record it became."""
+    wrong = []
+
+    def same(name, got, expected):
+        if got != expected:
+            wrong.append(f"{name}: {got!r} instead of {expected!r}")
+
+    same("conversation_id", record["conversation_id"], row["conversationId"])
+    same("origin", record["origin"], "backfill")
+    same("epoch_id", record["epoch_id"], None)
+    if not record["gap_id"]:
+        wrong.append("gap_id is missing")
+    same("direction", record["direction"], row.get("originatingDirection"))
+    same("division_ids", record["division_ids"], row.get("divisionIds", []))
+    same("version", millis(record["version"]), newest_time(record["payload"]))
+    people = row.get("participants") or []
+    same("participants", len(record["participants"]), len(people))
+    for got, source in zip(record["participants"], people):
+        segments = [s for session in source.get("sessions", []) for s in session.get("segments", [])]
+        queues = [s["queueId"] for s in segments if s.get("queueId")]
+        for name, key in (("participant_id", "participantId"), ("purpose", "purpose"), ("user_id", "userId")):
+            same(name, got[name], source.get(key))
+        same("queue_id", got["queue_id"], queues[-1] if queues else None)
+        same("attributes", got["attributes"], source.get("attributes"))
+        same("legs", [leg["leg_id"] for leg in got["legs"]], [s.get("sessionId") for s in source.get("sessions", [])])
+    return wrong
+
+
+def read_gaps(folder: pathlib.Path) -> list[dict]:
+    """The newest record of every gap."""
+    path = folder / "proof.jsonl"
+    if not path.exists():
+        return []
+    schemas, newest = read_schemas(folder), {}
+    with path.open() as lines:
+        for line in lines:
+            raw = json.loads(line)
+            if raw["topic"].endswith(".gaps"):
+                gap = decode(raw, schemas)
+                newest[gap["gap_id"]] = gap
+    return list(newest.values())
+
+
+def declared(gaps: list[dict], topic: str, at: int) -> bool:
+    """Whether a gap says that an instant of a topic is not proven and not repaired."""
+    return any(
+        gap["outcome"] in (None, "partial", "lost_declared")
+        and gap["topic_class"] == class_of(topic)
+        and (not gap["topics"] or topic in gap["topics"])
+        and millis(gap["from_time"]) <= at
+        and (gap["to_time"] is None or at <= millis(gap["to_time"]))
+        for gap in gaps
+    )
+
+
+def read_schemas(folder: pathlib.Path) -> dict:
+    return {int(k): fastavro.parse_schema(json.loads(v)) for k, v in json.loads((folder / "schemas.json").read_text()).items()}
+
+
+def decode(raw: dict, schemas: dict) -> dict:
+    value = base64.b64decode(raw["value_b64"])
+    assert value[0] == 0, "not framed"
+    datum = io.BytesIO(value[5:])
+    record = fastavro.schemaless_reader(datum, schemas[struct.unpack(">I", value[1:5])[0]])
+    assert not datum.read(), "bytes after the datum"
+    return record
+
+
 def read_records(folder: pathlib.Path, meta: dict):
-    schemas = {int(k): fastavro.parse_schema(json.loads(v)) for k, v in json.loads((folder / "schemas.json").read_text()).items()}
+    schemas = read_schemas(folder)
     with (folder / "records.jsonl").open() as lines:
         for line in lines:
             raw = json.loads(line)
-            if raw["topic"] != meta["events_topic"]:
-                yield raw, None
-                continue
-            value = base64.b64decode(raw["value_b64"])
-            assert value[0] == 0, "not framed"
-            schema = schemas[struct.unpack(">I", value[1:5])[0]]
-            datum = io.BytesIO(value[5:])
-            record = fastavro.schemaless_reader(datum, schema)
-            assert not datum.read(), "bytes after the datum"
-            yield raw, record
+            yield raw, decode(raw, schemas) if raw["topic"] == meta["events_topic"] else None
 
 
 def reckon(folder: pathlib.Path, meta: dict) -> tuple[Counter, list[str]]:
@@ -175,10 +193,10 @@ def reckon(folder: pathlib.Path, meta: dict) -> tuple[Counter, list[str]]:
             counts["quarantined"] += 1
             quarantined.add(raw["headers"].get("event_id"))
             continue
-        ident = identity(meta["org_id"], record["topic"], record["payload"])
+        ident = identity(meta["org_id"], record["topic"], canonical(record["payload"]))
         if not ident == record["event_id"] == raw["headers"]["event_id"] == raw["headers"]["ce_id"]:
             problems.append(f"{place}: event_id does not follow from the body")
-        if digest(record["payload"]) != record["body_digest"]:
+        if digest(canonical(record["payload"])) != record["body_digest"]:
             problems.append(f"{place}: body_digest does not follow from the body")
         key = record["conversation_id"] or record["topic"]
         if raw["key"] != key:
@@ -193,6 +211,13 @@ def reckon(folder: pathlib.Path, meta: dict) -> tuple[Counter, list[str]]:
             continue
         first[record["event_id"]] = record
         order.append(record)
+    shown = {}
+    for record in first.values():
+        if record["origin"] in HISTORY:
+            counts["backfilled"] += 1
+            at = newest_time(record["payload"]) or 0
+            shown[record["conversation_id"]] = max(at, shown.get(record["conversation_id"], 0))
+    gaps = read_gaps(folder)
     expected = {}
     with (folder / "ledger.jsonl").open() as lines:
         for line in lines:
@@ -201,18 +226,27 @@ def reckon(folder: pathlib.Path, meta: dict) -> tuple[Counter, list[str]]:
                 counts["uncovered"] += 1
                 continue
             counts["events_generated"] += 1
-            ident = identity(meta["org_id"], entry["topic"], entry["body"])
+            ident = identity(meta["org_id"], entry["topic"], canonical(entry["body"]))
             expected[ident] = entry["seq"]
             durable = ident in first or ident in quarantined
             counts["events_durable"] += durable
-            if entry["delivered"]:
-                counts["events_heard"] += 1
-                counts["lost"] += not durable
+            counts["events_heard"] += bool(entry["delivered"])
+            if durable:
+                continue
+            counts["wire_missed"] += not entry["delivered"]
+            newest = newest_time(entry["body"]) or 0
+            if shown.get(entry["conversation_id"], -1) >= newest:
+                counts["restored"] += 1
+            elif declared(gaps, entry["topic"], meta.get("origin_ms", 0) + entry["at_ms"]):
+                counts["declared"] += 1
             else:
-                counts["wire_missed"] += not durable
-    counts["duplicates"] = sum(ident not in expected for ident in first)
+                counts["silent"] += 1
+                counts["lost"] += bool(entry["delivered"])
+    counts["duplicates"] = sum(ident not in expected and record["origin"] not in HISTORY for ident, record in first.items())
     newest = {}
     for record in order:
+        if record["origin"] in HISTORY:
+            continue
         place = (record["topic"], record["conversation_id"], record["epoch_id"])
         seq = expected.get(record["event_id"], 0)
         counts["order_inversions"] += seq < newest.get(place, 0)
@@ -223,11 +257,11 @@ def reckon(folder: pathlib.Path, meta: dict) -> tuple[Counter, list[str]]:
 def verify(folder: pathlib.Path) -> tuple[dict, list[str]]:
     meta = json.loads((folder / "meta.json").read_text())
     counts, problems = reckon(folder, meta)
-    names = ["events_generated", "uncovered", "events_heard", "events_durable", "lost", "wire_missed", "repeats", "duplicates", "order_inversions", "quarantined"]
+    names = ["events_generated", "uncovered", "events_heard", "events_durable", "lost", "wire_missed", "restored", "declared", "silent", "backfilled", "repeats", "duplicates", "order_inversions", "quarantined"]
     for name in names:
         if counts[name] != meta["verdict"][name]:
             problems.append(f"{name} is {counts[name]}, the demo says {meta['verdict'][name]}")
-    bad = problems or counts["lost"] or counts["wire_missed"] or counts["duplicates"] or counts["order_inversions"]
+    bad = problems or counts["lost"] or counts["silent"] or counts["duplicates"] or counts["order_inversions"]
     if bool(bad) == (meta["verdict"]["verdict"] == "pass"):
         problems.append(f"the demo's verdict is {meta['verdict']['verdict']}")
     return {name: counts[name] for name in names}, problems

@@ -1,15 +1,19 @@
 //! Builds every part from the configuration and hands the tasks to the supervisor.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use trunkline_protocol::dedupe::Window;
-use trunkline_protocol::domain::{Dice, WriterId};
+use trunkline_protocol::domain::{Dice, EventId, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
+use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
 use crate::admin::Admin;
@@ -17,7 +21,7 @@ use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
 use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode};
 use crate::control::direct::{self, DirectSettings};
-use crate::control::{Client, ClientSettings, Control, Source, TopicSettings};
+use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings};
 use crate::decode::open::Opener;
 use crate::encode::proof::{ProofEncoder, ProofSource};
 use crate::encode::registry::{self, RegistryError, RegistrySettings};
@@ -28,16 +32,19 @@ use crate::genesys::regions::domain_of;
 use crate::kafka::KafkaError;
 use crate::kafka::admin::{Durability, TopicCheck, TopicWant, check_topics};
 use crate::kafka::settings::KafkaSettings;
+use crate::kafka::tail::{self, From, Tail};
 use crate::ledger::{Ledger, LedgerError, LedgerSettings};
 use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
-use crate::pipeline::{self, Stages};
+use crate::pipeline::{self, Stages, Standby};
 use crate::publish::router::Router;
 use crate::publish::{self, StageSettings};
+use crate::reconcile::{self, Reconcile, WriterParts};
 use crate::sequence;
 use crate::session::{SessionParts, Transport};
-use crate::supervisor::Supervisor;
+use crate::spool::{self, Spool, SpoolError, SpoolSettings};
+use crate::supervisor::{Supervisor, Uninvited};
 
 /// What differs between the service and the demo.
 #[derive(Clone, Debug)]
@@ -58,6 +65,8 @@ impl Default for Options {
 
 /// News about coverage that wait for the ledger.
 const NEWS: usize = 4_096;
+/// Conversations remembered to find out whether history is complete, about 100 bytes each.
+const RECENT: usize = 100_000;
 
 /// The running service.
 pub struct App {
@@ -99,12 +108,15 @@ impl App {
             events_topic: config.kafka.events_topic.clone(),
             quarantine_topic: config.kafka.quarantine_topic.clone(),
         };
-        let publish = publish::Stage::new(stage_settings, clock, metrics.publish.clone())
+        let publish = publish::Stage::new(stage_settings.clone(), clock, metrics.publish.clone())
             .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
         let transport =
             Transport::new(config.genesys.ca_file.as_deref(), options.timings.connect_timeout)
                 .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
         let http = http(config, options.timings.request_timeout, clock)?;
+        // before the first socket: what an earlier process left is sent first
+        let roster = Roster::new(&config.replica, config.replicas.iter().cloned());
+        let spool = open_spool(config, &roster, clock, &metrics, &board, &mut dice).await?;
 
         let admin = Admin::bind(config.admin.listen, metrics.clone(), board.clone())
             .await
@@ -116,26 +128,65 @@ impl App {
 
         let clients =
             clients(config, &http, &options.timings, clock, &metrics, &mut dice, &mut background);
-        let org_id = org_id(&clients).await?;
+        let org_id = tokio::select! {
+            org_id = org_id(&clients) => org_id?,
+            Some(ended) = background.next() => {
+                return Err(ProcessError::new(ExitCode::Internal, &Uninvited::from(ended)));
+            }
+        };
 
         let mut supervisor = Supervisor::new();
         let provenance = Provenance { org_id: org_id.clone(), writer_id: WriterId(dice.bytes16()) };
         let (news, told) = mpsc::channel(NEWS);
+        let encoder = Encoder::new(events_schema, provenance.clone(), config.privacy.keep_payload);
+        let (stop, stopping) = watch::channel(false);
         // direct mode knows no topics, so it has no coverage to prove
         let mut earlier = Vec::new();
         if config.genesys.mode == Mode::Channels {
-            let encoder = proof_encoder(config, &provenance, &mut dice).await?;
+            let proof_encoder = proof_encoder(config, &provenance, &mut dice).await?;
             let settings =
-                ledger_settings(config, kafka.clone(), &encoder.source, &options.timings);
-            let (proof, board) = (metrics.proof.clone(), board.clone());
+                ledger_settings(config, kafka.clone(), &proof_encoder.source, &options.timings);
+            let (proof, shown) = (metrics.proof.clone(), board.clone());
             let certify = certify_settings(config, kafka, &options.timings);
-            let certify = Certify::new(certify, clock, encoder.clone(), proof.clone());
+            let timings = &options.timings;
+            let keep = timings.margin * 2 + timings.gap_patience * 3 + timings.claim_fresh * 3;
+            let recent = Arc::new(Mutex::new(Recent::new(keep, RECENT)));
+            let encoder_of_proof = proof_encoder.clone();
+            let certify =
+                Certify::new(certify, clock, encoder_of_proof, proof.clone(), Arc::clone(&recent));
             let certify = certify.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
             let ledger =
-                Ledger::start(settings, clock, encoder, proof, board, &mut background).await;
+                Ledger::start(settings, clock, proof_encoder, proof, shown, &mut background).await;
             let ledger = ledger.map_err(|error| ledger_error(&error))?;
             background.spawn("certify", certify.run());
             earlier = ledger.plan();
+            if let Some(client) = clients.first().cloned() {
+                let publish = publish::Stage::new(stage_settings, clock, metrics.backfill.clone())
+                    .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+                let parts = WriterParts {
+                    clock,
+                    org_id: org_id.clone(),
+                    encoder: encoder.clone(),
+                    router: Router::new(&org_id),
+                    max_record_bytes: config.kafka.max_record_bytes,
+                    publish,
+                    flow: flow.clone(),
+                    live_in_flight: config.kafka.in_flight_records as u64 / 4,
+                };
+                let reconcile = Reconcile {
+                    clock,
+                    timings: options.timings.clone(),
+                    client,
+                    gaps: ledger.gaps(),
+                    written: ledger.written(),
+                    recent,
+                    news: news.clone(),
+                    writer: reconcile::Writer::new(parts),
+                    metrics: metrics.proof.clone(),
+                    board: board.clone(),
+                };
+                supervisor.spawn("reconcile", reconcile.run(stopping.clone()));
+            }
             supervisor.spawn_infallible("ledger", ledger.run(told));
         }
         let window = Window {
@@ -144,24 +195,35 @@ impl App {
         };
         let form =
             if config.flow.sorted_bodies { Canonical::Sorted } else { Canonical::AsReceived };
+        let (spool, writer) = spool.unzip();
+        let standby = spool.as_ref().filter(|_| !roster.is_alone()).map(|spool| {
+            let tail = output_tail(config, clock, &mut background);
+            Standby::new(roster, tail, spool, metrics.standby.clone(), clock.mono())
+        });
+        let sequence =
+            sequence::Stage::new(clock, window, &options.timings, metrics.sequence.clone());
         let stages = Stages {
             clock,
             flush_deadline: Duration::from_secs(config.kafka.flush_timeout_secs),
             opener: Opener::new(org_id.clone(), form),
-            sequence: sequence::Stage::new(
-                clock,
-                window,
-                options.timings.splice,
-                metrics.sequence.clone(),
-            ),
-            encoder: Encoder::new(events_schema, provenance, config.privacy.keep_payload),
+            sequence: match &spool {
+                Some(spool) => sequence.resuming(spool.journal()),
+                None => sequence,
+            },
+            encoder,
             router: Router::new(&org_id),
             max_record_bytes: config.kafka.max_record_bytes,
             publish,
             news: news.clone(),
+            spool,
+            flow: flow.clone(),
+            standby,
         };
+        let suspects = stages.sequence.suspects();
+        if let Some(writer) = writer {
+            supervisor.spawn_infallible("spool", writer.run());
+        }
         let heard = pipeline::join(stages, config.flow.queue_events, &mut supervisor);
-        let (stop, stopping) = watch::channel(false);
         let control = Control {
             clock,
             timings: options.timings,
@@ -178,19 +240,20 @@ impl App {
             board: board.clone(),
             news,
             earlier,
+            suspects,
+            hints: config.spool.enabled.then(|| Hints::load(&config.spool.dir)),
             seed: rng.random(),
         };
         match config.genesys.mode {
             Mode::Channels => {
-                supervisor.spawn_infallible("control", control.run(clients, stopping));
+                supervisor.spawn("control", control.run(clients, stopping));
             }
             Mode::Direct => {
                 let settings = direct_settings(config)?;
                 let Some(client) = clients.into_iter().next() else {
                     return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
                 };
-                supervisor
-                    .spawn_infallible("control", direct::run(control, settings, client, stopping));
+                supervisor.spawn("control", direct::run(control, settings, client, stopping));
             }
         }
         background.spawn_infallible("readiness", readiness(board.clone()));
@@ -227,6 +290,14 @@ impl App {
         ProcessError::text(ExitCode::Internal, format!("{}: {why}", ended.name))
     }
 
+    /// Ends everything at once, as a kill of the process would: nothing is flushed, nothing is said.
+    pub async fn kill(mut self) {
+        for tasks in [&mut self.supervisor, &mut self.background] {
+            tasks.abort_all();
+            while tasks.next().await.is_some() {}
+        }
+    }
+
     /// Stops sources first; everything downstream ends because its input does. Returns when the
     /// last record is acknowledged.
     ///
@@ -261,6 +332,51 @@ impl App {
         tracing::info!(code = "stopped", in_flight = unacked, "stopped");
         result
     }
+}
+
+/// The spool as configured.
+async fn open_spool(
+    config: &Config,
+    roster: &Roster,
+    clock: Clock,
+    metrics: &Metrics,
+    board: &StatusBoard,
+    dice: &mut Dice,
+) -> Result<Option<(Spool, spool::Writer)>, ProcessError> {
+    let wanted = &config.spool;
+    if !wanted.enabled {
+        return Ok(None);
+    }
+    let settings = SpoolSettings {
+        dir: wanted.dir.clone(),
+        limits: spool::limits(wanted.max_bytes, wanted.segment_bytes),
+        seed: (dice.next_u64() >> 32) as u32,
+        roster: roster.clone(),
+    };
+    let opened = Spool::open(settings, clock, metrics.spool.clone(), board.clone()).await;
+    opened.map(Some).map_err(|error| {
+        let code = match error {
+            SpoolError::Held { .. } | SpoolError::Folder { .. } | SpoolError::Recover { .. } => {
+                ExitCode::Config
+            }
+            SpoolError::Unreadable(_) => ExitCode::Internal,
+        };
+        ProcessError::new(code, &error)
+    })
+}
+
+/// Ids of what was heard, as they pass in the output topic; those of the window of duplicates first.
+fn output_tail(config: &Config, clock: Clock, tasks: &mut Supervisor) -> Tail<EventId> {
+    let window = Duration::from_secs(config.flow.dedupe_window_secs);
+    let from = From::Time(clock.now().wall.minus(window).0, BTreeMap::new());
+    let topic = config.kafka.events_topic.clone();
+    let (tail, work) = tail::follow(kafka_settings(config), topic, from, |record| {
+        let of_history = ["backfill", "reconcile"];
+        let origin = record.header("trunkline-origin")?;
+        record.header("event_id").filter(|_| !of_history.contains(&origin))?.parse().ok()
+    });
+    tasks.spawn("output tail", work);
+    tail
 }
 
 /// Ready when every leg is live.
@@ -374,6 +490,7 @@ fn ledger_settings(
         state_topic: config.kafka.state_topic.clone(),
         gaps_topic: config.kafka.gaps_topic.clone(),
         instance: source.instance.clone(),
+        roster: Roster::new(&config.replica, config.replicas.iter().cloned()),
         org_id: source.org_id.clone(),
         writer_id: source.writer_id,
         timings: timings.clone(),
@@ -400,6 +517,7 @@ async fn proof_encoder(
 }
 
 fn certify_settings(config: &Config, kafka: KafkaSettings, timings: &Timings) -> CertifySettings {
+    let roster = Roster::new(&config.replica, config.replicas.iter().cloned());
     CertifySettings {
         kafka,
         state_topic: config.kafka.state_topic.clone(),
@@ -407,6 +525,8 @@ fn certify_settings(config: &Config, kafka: KafkaSettings, timings: &Timings) ->
         quarantine_topic: config.kafka.quarantine_topic.clone(),
         certificates_topic: config.kafka.certificates_topic.clone(),
         timings: timings.clone(),
+        place: u32::try_from(roster.place(0)).unwrap_or(u32::MAX),
+        count: u32::try_from(roster.len()).unwrap_or(u32::MAX),
     }
 }
 

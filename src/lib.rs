@@ -13,8 +13,10 @@ pub mod demo;
 pub mod encode;
 pub mod ledger;
 pub mod publish;
+pub mod reconcile;
 pub mod sequence;
 pub mod session;
+pub mod spool;
 
 pub mod admin;
 pub mod certify;
@@ -29,4 +31,5 @@ pub mod supervisor;
 pub mod app;
 pub mod cli;
 pub mod error;
+pub mod failpoint;
 pub mod pipeline;

@@ -14,6 +14,23 @@ pub struct TaskEnd {
     pub failure: Option<String>,
 }
 
+/// A task ended that should have gone on: whoever needs it cannot go on either, and a new process may.
+#[derive(Debug, thiserror::Error)]
+#[error("{name}: {why}")]
+pub struct Uninvited {
+    /// Its name.
+    pub name: String,
+    /// What it said, if anything.
+    pub why: String,
+}
+
+impl From<TaskEnd> for Uninvited {
+    fn from(ended: TaskEnd) -> Self {
+        let why = ended.failure.unwrap_or_else(|| "ended uninvited".to_owned());
+        Self { name: ended.name, why }
+    }
+}
+
 /// Owns the tasks of one part of the process; dropping it aborts them.
 #[derive(Debug, Default)]
 pub struct Supervisor {

@@ -65,24 +65,47 @@ fn every_option_is_documented_and_every_documented_one_exists() {
     assert_eq!(documented("docs/configuration.md"), known);
 }
 
-#[test]
-fn every_event_code_is_documented_and_every_documented_one_is_logged() {
-    let mut codes = BTreeSet::new();
-    let mut folders = vec![PathBuf::from("src")];
+/// Texts of the files of the product.
+fn sources() -> Vec<String> {
+    let (mut texts, mut folders) = (Vec::new(), vec![PathBuf::from("src")]);
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(folder).expect("a folder") {
             let path = entry.expect("an entry").path();
-            if path.is_dir() {
-                folders.push(path);
-                continue;
-            }
-            let text = fs::read_to_string(path).expect("a file");
-            for rest in text.split("code = \"").skip(1) {
-                codes.insert(rest.split('"').next().expect("a code").to_owned());
+            match path.is_dir() {
+                true => folders.push(path),
+                false => texts.push(fs::read_to_string(path).expect("a file")),
             }
         }
     }
+    texts
+}
+
+#[test]
+fn every_event_code_is_documented_and_every_documented_one_is_logged() {
+    let mut codes = BTreeSet::new();
+    for text in sources() {
+        for rest in text.split("code = \"").skip(1) {
+            codes.insert(rest.split('"').next().expect("a code").to_owned());
+        }
+    }
     assert_eq!(documented("docs/logs.md"), codes);
+}
+
+#[test]
+fn every_failpoint_is_documented_and_every_documented_one_exists() {
+    let is_point = |text: &&str| {
+        let groups =
+            ["start", "ch", "rx", "spool", "prod", "state", "gap", "bf", "cert", "sb", "term"];
+        let group = text.split_once('.').map(|(group, _)| group);
+        group.is_some_and(|group| groups.contains(&group))
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte))
+    };
+    let mut points = BTreeSet::new();
+    for text in sources().iter().filter(|text| text.contains("failpoint::")) {
+        points.extend(text.split('"').filter(is_point).map(str::to_owned));
+    }
+    assert_eq!(documented("docs/failpoints.md"), points);
+    assert!(points.len() >= 40, "{} failpoints", points.len());
 }
 
 #[test]

@@ -9,18 +9,19 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, &str)] = &[
     ("main", "cli error"),
     ("lib", ""),
-    ("cli", "admin app clock config control demo encode error observe supervisor"),
+    ("cli", "admin app clock config control demo encode error kafka observe supervisor"),
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error genesys kafka ledger observe pipeline publish sequence session supervisor",
+        "admin certify clock config control decode encode error genesys kafka ledger observe pipeline publish reconcile sequence session spool supervisor",
     ),
-    ("pipeline", "clock decode encode observe publish sequence session supervisor"),
+    ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),
     ("error", "supervisor"),
     ("supervisor", ""),
     // control orders sockets, so it stands on session
     ("control", "clock genesys observe session supervisor"),
     ("session", "clock observe"),
+    ("spool", "clock observe"),
     ("decode", ""),
     ("sequence", "clock observe"),
     ("encode", "clock"),
@@ -28,30 +29,35 @@ const FLOORS: &[(&str, &str)] = &[
     // proof is written down like everything else
     ("ledger", "clock encode kafka observe supervisor"),
     ("certify", "clock encode kafka ledger observe supervisor"),
+    // history is asked like the platform, and written down and handed over like what was heard
+    ("reconcile", "clock control decode encode genesys observe publish"),
     ("admin", "observe"),
     ("config", "genesys kafka"),
     ("observe", ""),
     ("clock", ""),
     ("genesys", "clock"),
     ("kafka", ""),
+    (EVERYWHERE, ""),
 ];
+/// Named places for tests, nothing in a release: any room may have some.
+const EVERYWHERE: &str = "failpoint";
 
 /// A word, and the only places that may contain it.
 const OWNERS: &[(&str, &[&str])] = &[
     ("tokio::spawn", &[]),
     ("Instant::now()", &["src/clock.rs"]),
     ("SystemTime::now()", &["src/clock.rs"]),
-    ("std::env::var", &["src/config/load.rs"]),
+    ("std::env::var", &["src/config/load.rs", "src/failpoint.rs"]),
     ("rdkafka::", &["src/kafka/", "src/demo/broker.rs"]),
     ("genesys_sim::", &["src/demo/", "src/cli/simulate.rs"]),
-    ("reqwest::", &["src/genesys/http.rs", "src/encode/registry.rs"]),
+    ("reqwest::", &["src/genesys/", "src/encode/registry.rs"]),
     ("tokio_tungstenite::", &["src/session/"]),
     ("apache_avro::", &["src/demo/"]),
     ("\"trunkline_", &["src/observe/names.rs"]),
 ];
 
 /// What the crate of rules may depend on.
-const RULES_DEPEND_ON: &str = "blake3 memchr serde serde_json thiserror wide";
+const RULES_DEPEND_ON: &str = "blake3 crc32c memchr serde serde_json thiserror wide";
 /// What a rule must not contain.
 const RULES_AVOID: &[&str] = &["async fn", "async move", ".await", "::now()", "rand::"];
 /// Parts of std a rule must not name, in a brace group or alone.
@@ -144,7 +150,8 @@ fn climbs(sources: &BTreeMap<PathBuf, String>) -> Vec<String> {
         }
         let prefix = if room == "main" { "trunkline::" } else { "crate::" };
         for name in named(code, prefix) {
-            if name != room && !allowed.split(' ').any(|floor| floor == name) {
+            if name != room && name != EVERYWHERE && !allowed.split(' ').any(|floor| floor == name)
+            {
                 climbs.push(format!("{} may not name {name}", path.display()));
             }
         }
@@ -240,8 +247,10 @@ fn planted_climbs_and_trespasses_are_caught() {
 #[test]
 fn the_rules_are_pure() {
     let sources = sources("crates/protocol/src");
+    // mistakes that are planted on purpose, in no release build, are chosen by the environment
     let found: Vec<String> = sources
         .iter()
+        .filter(|(path, _)| !path.ends_with("seeded.rs"))
         .flat_map(|(path, code)| {
             impurities(code).into_iter().map(move |word| format!("{}: {word}", path.display()))
         })

@@ -1,4 +1,4 @@
-//! The admin server: /metrics, /healthz, /readyz, /startupz, /api/v1/status.
+//! The admin server: /metrics, /healthz, /readyz, /startupz, /api/v1/{status,coverage,gaps}.
 
 use std::net::SocketAddr;
 
@@ -54,6 +54,8 @@ impl Admin {
             .route("/readyz", get(ready))
             .route("/startupz", get(ready))
             .route("/api/v1/status", get(status))
+            .route("/api/v1/coverage", get(coverage))
+            .route("/api/v1/gaps", get(gaps))
             .with_state(Seen { metrics, board });
         Ok(Self { listener, app })
     }
@@ -86,6 +88,22 @@ async fn ready(State(seen): State<Seen>) -> impl IntoResponse {
     };
     let checks = seen.board.snapshot().checks;
     (status, Json(json!({"ready": status == StatusCode::OK, "checks": checks})))
+}
+
+/// By shard: up to when coverage is proven, and gaps that are not closed.
+async fn coverage(State(seen): State<Seen>) -> impl IntoResponse {
+    Json(json!(seen.board.snapshot().coverage))
+}
+
+/// Gaps that are not closed, each with its shard; and the reading of history under way.
+async fn gaps(State(seen): State<Seen>) -> impl IntoResponse {
+    let status = seen.board.snapshot();
+    let of = |(shard, coverage): (&u16, &crate::observe::status::Coverage)| {
+        let line = |gap| json!({"shard": shard, "gap": gap});
+        coverage.gaps.iter().map(line).collect::<Vec<_>>()
+    };
+    let open: Vec<_> = status.coverage.iter().flat_map(of).collect();
+    Json(json!({"open": open, "backfill": status.backfill}))
 }
 
 async fn status(State(seen): State<Seen>) -> impl IntoResponse {

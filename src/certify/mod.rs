@@ -1,10 +1,13 @@
 //! 6 PROVE, in public: certificates from what lies in the topics. Knows nothing that a consumer could
 //! not read as well.
 
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use trunkline_protocol::certifier::{Certificate, Certifier, Seen};
 use trunkline_protocol::domain::{EpochId, EventId, Mono, Wall};
+use trunkline_protocol::history::Recent;
 use trunkline_protocol::ledger::Stamped;
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::timings::Timings;
@@ -12,6 +15,7 @@ use trunkline_protocol::timings::Timings;
 use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
 use crate::encode::read;
+use crate::failpoint;
 use crate::kafka::KafkaError;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Passing, Tail, Tailed};
@@ -35,6 +39,10 @@ pub struct CertifySettings {
     pub certificates_topic: String,
     /// Durations.
     pub timings: Timings,
+    /// How many replicas certify before this one: it says what they did not say in their time.
+    pub place: u32,
+    /// How many replicas certify.
+    pub count: u32,
 }
 
 /// Follows the topics and certifies.
@@ -49,11 +57,12 @@ pub struct Certify {
     said: Tail<Vec<u8>>,
     tasks: Supervisor,
     asked: u64,
+    recent: Arc<Mutex<Recent>>,
 }
 
 /// The output topics while they are followed; reading them anew begins with another one.
 struct Output {
-    events: Tail<Seen>,
+    events: Tail<(Seen, Option<Box<str>>)>,
     quarantine: Tail<Quarantined>,
     tasks: Supervisor,
 }
@@ -66,10 +75,18 @@ struct Barrier {
     facts: bool,
     events: bool,
     quarantine: bool,
+    /// What another replica certified meanwhile.
+    said: bool,
+}
+
+impl Barrier {
+    fn is_reached(&self) -> bool {
+        self.facts && self.events && self.quarantine && self.said
+    }
 }
 
 impl Certify {
-    /// Prepares.
+    /// Prepares. Conversations that are heard are remembered in `recent`.
     ///
     /// # Errors
     /// When the client library refuses its settings.
@@ -78,6 +95,7 @@ impl Certify {
         clock: Clock,
         encoder: ProofEncoder,
         metrics: ProofMetrics,
+        recent: Arc<Mutex<Recent>>,
     ) -> Result<Self, KafkaError> {
         let writer = Writer::new(&settings.kafka, clock)?;
         let mut tasks = Supervisor::new();
@@ -91,8 +109,20 @@ impl Certify {
             Some(r.value().to_vec())
         });
         tasks.spawn("certificates", work);
-        let rules = Certifier::new(settings.timings.clone());
-        Ok(Self { settings, clock, encoder, metrics, rules, writer, facts, said, tasks, asked: 0 })
+        let rules = Certifier::new(settings.timings.clone()).among(settings.place, settings.count);
+        Ok(Self {
+            settings,
+            clock,
+            encoder,
+            metrics,
+            rules,
+            writer,
+            facts,
+            said,
+            tasks,
+            asked: 0,
+            recent,
+        })
     }
 
     /// Runs for as long as the process does.
@@ -104,6 +134,9 @@ impl Certify {
         let mut output = self.read_output();
         let mut barrier: Option<Barrier> = None;
         let mut look_at = self.clock.mono();
+        let delay = (self.settings.timings.certificate_interval / 60).max(LEAST_DELAY);
+        let delay = delay * self.settings.place;
+        let mut pending: Option<Mono> = None;
         loop {
             tokio::select! {
                 biased;
@@ -113,12 +146,25 @@ impl Certify {
                         output = self.read_output();
                     }
                     let now = self.clock.now().wall;
-                    if barrier.is_none() && self.rules.is_pending(now) {
+                    if barrier.is_none() && !self.rules.is_pending(now) {
+                        pending = None;
+                        self.metrics.up_to_date(now);
+                    } else if barrier.is_none()
+                        && *pending.get_or_insert(self.clock.mono()) + delay <= self.clock.mono()
+                    {
+                        pending = None;
                         self.asked += 1;
                         self.facts.ask(self.asked);
                         output.events.ask(self.asked);
                         output.quarantine.ask(self.asked);
-                        barrier = Some(Barrier { at: now, facts: false, events: false, quarantine: false });
+                        self.said.ask(self.asked);
+                        barrier = Some(Barrier {
+                            at: now,
+                            facts: false,
+                            events: false,
+                            quarantine: false,
+                            said: false,
+                        });
                     }
                 }
                 () = self.writer.attend() => {}
@@ -126,25 +172,28 @@ impl Certify {
                     Tailed::Record(stamped) => self.rules.fact(&stamped),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.facts = true),
                 },
-                Some(tailed) = self.said.recv() => if let Tailed::Record(value) = tailed {
-                    self.said(&value);
+                Some(tailed) = self.said.recv() => match tailed {
+                    Tailed::Record(value) => self.said(&value),
+                    Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.said = true),
                 },
                 Some(tailed) = output.quarantine.recv() => match tailed {
                     Tailed::Record((id, epoch, received)) => self.rules.quarantined(id, epoch, received),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.quarantine = true),
                 },
                 Some(tailed) = output.events.recv() => match tailed {
-                    Tailed::Record(seen) => self.rules.seen(seen),
+                    Tailed::Record((seen, conversation)) => self.seen(seen, conversation),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.events = true),
                 },
                 Some(ended) = self.tasks.next() => return unread(ended),
                 Some(ended) = output.tasks.next() => return unread(ended),
             }
-            if let Some(at) =
-                barrier.as_ref().filter(|b| b.facts && b.events && b.quarantine).map(|b| b.at)
+            if let Some(at) = barrier.as_ref().filter(|barrier| barrier.is_reached()).map(|b| b.at)
             {
                 barrier = None;
                 self.certify(at);
+                if !self.rules.must_read_again() {
+                    self.metrics.up_to_date(at);
+                }
             }
         }
     }
@@ -170,6 +219,15 @@ impl Certify {
         }
     }
 
+    fn seen(&mut self, seen: Seen, conversation: Option<Box<str>>) {
+        let shard = seen.epoch.and_then(|epoch| self.rules.home(epoch));
+        if let (Some(shard), Some(conversation)) = (shard, conversation) {
+            let mut recent = self.recent.lock().unwrap_or_else(PoisonError::into_inner);
+            recent.heard(shard, &seen.class, &conversation, seen.received);
+        }
+        self.rules.seen(seen);
+    }
+
     fn said(&mut self, value: &[u8]) {
         if let Some(certificate) = read::certificate(value, &self.encoder.source.instance) {
             self.rules.published(certificate);
@@ -181,16 +239,24 @@ impl Certify {
         let now = self.clock.now().wall;
         let from = self.rules.read_from(now);
         self.rules.reads_from(from, now);
+        tracing::info!(
+            code = "proof_read",
+            from_ms = from.0,
+            "the output topics are read to count what they hold"
+        );
         let (kafka, settings) = (&self.settings.kafka, &self.settings);
-        let from = From::Time(from.0);
+        let (from, quarantine_from) =
+            (From::Time(from.0, self.rules.frontier()), From::Time(from.0, BTreeMap::new()));
         let (events, work) =
             tail::follow(kafka.clone(), settings.events_topic.clone(), from, |record| {
-                read::seen(record.partition(), record.offset(), record.value())
+                let seen = read::seen(record.partition(), record.offset(), record.value())?;
+                let heard = seen.epoch.is_some();
+                Some((seen, record.key().filter(|_| heard).map(Into::into)))
             });
         let mut tasks = Supervisor::new();
         tasks.spawn("events", work);
         let topic = settings.quarantine_topic.clone();
-        let (quarantine, work) = tail::follow(kafka.clone(), topic, from, quarantined);
+        let (quarantine, work) = tail::follow(kafka.clone(), topic, quarantine_from, quarantined);
         tasks.spawn("quarantine", work);
         Output { events, quarantine, tasks }
     }
@@ -205,8 +271,10 @@ impl Certify {
         let error = self.clock.server_at(self.clock.mono()).map_or(Duration::ZERO, Reading::error);
         for certificate in self.rules.certify(at) {
             let timings = &self.settings.timings;
+            failpoint::pass("cert.before");
             let (key, value) = self.encoder.certificate(&certificate, error, timings);
             self.writer.write(&self.settings.certificates_topic, None, &key, value);
+            failpoint::pass("cert.sent");
             self.tell(&certificate);
         }
     }
@@ -228,6 +296,8 @@ impl Certify {
 }
 
 const LOOK: Duration = Duration::from_secs(10);
+/// A certificate of the replica before this one has arrived by then.
+const LEAST_DELAY: Duration = Duration::from_secs(2);
 
 /// A topic that can no longer be read: the process says so and starts anew.
 fn unread(ended: TaskEnd) -> Result<(), KafkaError> {

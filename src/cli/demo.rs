@@ -14,7 +14,7 @@ use crate::observe::logging::{self, LogSettings};
 #[derive(Args, Clone, Debug)]
 pub struct DemoArgs {
     /// Events to generate.
-    #[arg(long, default_value_t = 24_000)]
+    #[arg(long, default_value_t = 39_000)]
     pub events: u64,
     /// Events per second, up to 20000.
     #[arg(long, default_value_t = 550.0)]
@@ -76,7 +76,10 @@ fn table(verdict: &Verdict) -> String {
     row("durable", verdict.events_durable.to_string());
     row("lost", verdict.lost.to_string());
     row("missed on the wire", verdict.wire_missed.to_string());
+    row("restored", format!("{} ({} records of history)", verdict.restored, verdict.backfilled));
+    row("silent", verdict.silent.to_string());
     row("duplicates", verdict.duplicates.to_string());
+    row("by way of the disk", verdict.from_spool.to_string());
     row("repeats", verdict.repeats.to_string());
     row("order inversions", verdict.order_inversions.to_string());
     row("quarantined", verdict.quarantined.to_string());
@@ -87,6 +90,10 @@ fn table(verdict: &Verdict) -> String {
     };
     row("faults", seen(&mut verdict.faults.iter().map(|(k, v)| (k.clone(), *v))));
     row("reconnects", seen(&mut verdict.reconnects.iter().map(|(k, v)| ((*k).to_owned(), *v))));
+    row("gaps", seen(&mut verdict.gaps.iter().map(|(k, v)| (k.clone(), *v))));
+    row("doubts", verdict.doubts.to_string());
+    row("certificates", format!("{}, {} verified", verdict.certificates, verdict.verified));
+    row("longest silence", format!("{:.1} s", verdict.longest_silence_ms as f64 / 1000.0));
     row("429 answers", verdict.http_429.to_string());
     row("seconds", format!("{:.1}", verdict.seconds));
     verdict.reasons.iter().take(20).for_each(|reason| row("because", reason.clone()));

@@ -1,8 +1,13 @@
 //! Commands and arguments.
 
 mod check;
+mod coverage;
 mod demo;
+mod explain;
+mod gaps;
 mod probe;
+mod proof;
+mod quarantine;
 mod run;
 mod schema;
 mod simulate;
@@ -79,6 +84,18 @@ pub enum Command {
         after_help = "Example: trunkline schema register --config trunkline.yaml"
     )]
     Schema(schema::SchemaCommand),
+    /// Gaps: intervals that no socket proves, and what became of them.
+    #[command(subcommand)]
+    Gaps(gaps::GapsCommand),
+    /// What may be said of a range of time; exit code 1 when it is not complete.
+    #[command(after_help = "Example: trunkline coverage --from 7d --config trunkline.yaml")]
+    Coverage(coverage::CoverageArgs),
+    /// Every record of a conversation: where it came from, which certificate covers it.
+    #[command(after_help = "Example: trunkline explain CONVERSATION-ID --config trunkline.yaml")]
+    Explain(explain::ExplainArgs),
+    /// What could not become a record.
+    #[command(subcommand)]
+    Quarantine(quarantine::QuarantineCommand),
     /// Print the configuration in force; secrets are masked.
     #[command(after_help = "Example: trunkline print-config --config trunkline.yaml")]
     PrintConfig(ConfigArgs),
@@ -109,6 +126,10 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Simulate(args) => simulate::simulate(args, output),
         Command::Subscriptions(args) => subscriptions::subscriptions(&args, output),
         Command::Schema(command) => schema::schema(command, output),
+        Command::Gaps(command) => gaps::gaps(command, output),
+        Command::Coverage(args) => coverage::coverage(&args, output),
+        Command::Explain(args) => explain::explain(&args, output),
+        Command::Quarantine(command) => quarantine::quarantine(command, output),
         Command::PrintConfig(args) => check::print_config(&args, output),
         Command::Probe(args) => probe::probe(&args, output),
         Command::Completions { shell } => {

@@ -1,14 +1,18 @@
 //! The service.
 
+use std::time::Duration;
+
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{ConfigArgs, configuration, service_runtime};
 use crate::app::{App, Options};
 use crate::config::{Config, LogFormat, Mode};
 use crate::error::{ExitCode, ProcessError};
+use crate::failpoint;
 use crate::observe::logging::{self, LogSettings};
 
 pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
+    let _armed = failpoint::arm();
     let config = configuration(args)?;
     let settings =
         LogSettings { json: config.log.format == LogFormat::Json, level: config.log.level.clone() };
@@ -16,7 +20,7 @@ pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
     let runtime = service_runtime()?;
     let result = runtime.block_on(serve(&config));
     // whatever still blocks a thread must not keep the process alive
-    runtime.shutdown_timeout(std::time::Duration::from_millis(200));
+    runtime.shutdown_timeout(Duration::from_millis(200));
     result
 }
 
@@ -25,13 +29,14 @@ async fn serve(config: &Config) -> Result<ExitCode, ProcessError> {
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
     let mode = if config.genesys.mode == Mode::Direct { "direct" } else { "channels" };
-    let options = Options { mode, ..Options::default() };
+    let options = Options { mode, timings: failpoint::timings(), ..Options::default() };
     let mut app = tokio::select! {
         biased;
         _ = terminate.recv() => return Ok(ExitCode::Done),
         _ = interrupt.recv() => return Ok(ExitCode::Done),
         app = App::start(config, options) => app?,
     };
+    failpoint::pass("start.done");
     let failure = tokio::select! {
         biased;
         _ = terminate.recv() => None,
@@ -42,6 +47,7 @@ async fn serve(config: &Config) -> Result<ExitCode, ProcessError> {
         tracing::error!(code = "task_ended", error = %failure, "a task ended uninvited");
         return Err(failure);
     }
+    failpoint::pass("term.signal");
     tokio::select! {
         biased;
         stopped = app.stop() => stopped.map(|()| ExitCode::Done),

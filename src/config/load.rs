@@ -148,10 +148,11 @@ fn put(tree: &mut Value, keys: &[String], text: &str) {
 }
 
 fn wants_text(keys: &[String]) -> bool {
-    keys.last().is_some_and(|key| {
-        ["id", "secret", "password", "sasl_password", "username", "instance"]
-            .contains(&key.as_str())
-    })
+    keys.first().is_some_and(|key| key == "replicas")
+        || keys.last().is_some_and(|key| {
+            ["id", "secret", "password", "sasl_password", "username", "instance", "replica"]
+                .contains(&key.as_str())
+        })
 }
 
 /// Sections whose keys are somebody else's; their values are texts.

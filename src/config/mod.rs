@@ -20,6 +20,12 @@ pub use secret::Secret;
 pub struct Config {
     /// Names this installation in records, channels and groups.
     pub instance: String,
+    /// Names this process among the replicas of the installation: another one that starts under the
+    /// same name takes its place, so that a crash is known at once.
+    pub replica: String,
+    /// Names of all replicas that run side by side; empty: this one alone. Each needs an OAuth client
+    /// and a spool of its own.
+    pub replicas: Vec<String>,
     /// The platform.
     pub genesys: Genesys,
     /// Which topics.
@@ -30,6 +36,8 @@ pub struct Config {
     pub schema_registry: SchemaRegistry,
     /// What leaves the process.
     pub privacy: Privacy,
+    /// What was heard and is not acknowledged, on disk.
+    pub spool: SpoolConfig,
     /// Bounds inside the process.
     pub flow: FlowConfig,
     /// The admin server.
@@ -249,6 +257,20 @@ pub enum PrivacyPreset {
     None,
 }
 
+/// What was heard and is not acknowledged, on disk.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SpoolConfig {
+    /// `false`: what is in memory when the process is killed is gone, and its interval a gap.
+    pub enabled: bool,
+    /// A folder of this process alone, made if missing.
+    pub dir: PathBuf,
+    /// At so many bytes nothing more is read from the sockets until Kafka acknowledges.
+    pub max_bytes: u64,
+    /// Files of this size; one goes when all in it is acknowledged.
+    pub segment_bytes: u64,
+}
+
 /// Bounds inside the process.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -295,11 +317,14 @@ impl Default for Config {
     fn default() -> Self {
         Self {
             instance: "trunkline".to_owned(),
+            replica: "0".to_owned(),
+            replicas: Vec::new(),
             genesys: Genesys::default(),
             subscriptions: Subscriptions::default(),
             kafka: Kafka::default(),
             schema_registry: SchemaRegistry::default(),
             privacy: Privacy::default(),
+            spool: SpoolConfig::default(),
             flow: FlowConfig::default(),
             admin: Admin::default(),
             log: Log::default(),
@@ -394,6 +419,17 @@ impl Default for SchemaRegistry {
 impl Default for Privacy {
     fn default() -> Self {
         Self { preset: None, keep_payload: true }
+    }
+}
+
+impl Default for SpoolConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            dir: PathBuf::from("data/spool"),
+            max_bytes: 10 << 30,
+            segment_bytes: 64 << 20,
+        }
     }
 }
 

@@ -33,6 +33,28 @@ pub(super) fn check(config: &mut Config, source: &str, mistakes: &mut Vec<Mistak
                 .to_owned(),
         );
     }
+    let spool = &config.spool;
+    if spool.segment_bytes < 1 << 20 || spool.max_bytes < 4 * spool.segment_bytes {
+        wrong(
+            "spool.max_bytes",
+            "must be 4 times segment_bytes or more, and segment_bytes 1048576 or more".to_owned(),
+        );
+    }
+    let others = !config.replicas.is_empty();
+    if others && !config.replicas.contains(&config.replica) {
+        let (one, all) = (&config.replica, config.replicas.join(", "));
+        wrong("replica", format!("is {one}; allowed: one of replicas ({all})"));
+    }
+    if config.replicas.len() > 1 && !spool.enabled {
+        wrong(
+            "spool.enabled",
+            "is false; allowed with several replicas: true (a standby holds on the disk what it hears)"
+                .to_owned(),
+        );
+    }
+    if config.replicas.len() > 1 && config.genesys.mode == Mode::Direct {
+        wrong("replicas", "are for mode channels; direct mode runs alone".to_owned());
+    }
     let flow = &config.flow;
     if flow.dedupe_window_secs < 900 {
         let value = flow.dedupe_window_secs;

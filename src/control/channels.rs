@@ -13,13 +13,15 @@ use trunkline_protocol::envelope::SystemNotice;
 use trunkline_protocol::gate::{Endpoint, Outcome, Priority};
 use trunkline_protocol::ledger::News;
 use trunkline_protocol::rotation::{Leg as Rules, Life};
+use trunkline_protocol::seeded::{Bug, planted};
 use trunkline_protocol::subscriptions::{Answered, expand};
 
 use super::{Client, Control, LiveLegs};
-use crate::genesys::PlatformError;
+use crate::failpoint;
 use crate::genesys::gate::Turn;
+use crate::genesys::{Created, PlatformError};
 use crate::session::{SocketCommand, SocketEvent, SocketOrder, run_socket};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, Uninvited};
 
 /// One leg at work.
 pub(super) struct Driver {
@@ -48,7 +50,7 @@ struct Open {
 
 enum Answer {
     Counted(u32),
-    Created(crate::genesys::Created),
+    Created(Created),
     Subscribed(Vec<Answered>),
     Listed(BTreeSet<String>),
     Turn(Turn),
@@ -62,6 +64,7 @@ enum Wake {
     Stop,
     Plan,
     Siblings,
+    Suspected,
 }
 
 impl Driver {
@@ -94,8 +97,11 @@ impl Driver {
         }
     }
 
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) {
+    /// Runs until `stop` turns true and every socket is closed; an error when a socket's task ends
+    /// without having said so.
+    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Uninvited> {
         let mut siblings = self.live.subscribe();
+        let mut suspects = self.control.suspects.clone();
         // one leg after the other: the first one proves that the way is free
         tokio::time::sleep(STAGGER * u32::from(self.leg.ordinal)).await;
         let mut stopping = false;
@@ -112,9 +118,14 @@ impl Driver {
                 biased;
                 _ = stop.wait_for(|stop| *stop), if !stopping => Wake::Stop,
                 Some((life, event)) = self.events.recv() => Wake::Socket(life, event),
+                Some(ended) = self.tasks.next() => match ended.failure {
+                    Some(_) => return Err(ended.into()),
+                    None => continue, // it has told its end
+                },
                 Some((life, answer)) = self.calls.next(), if !self.calls.is_empty() => Wake::Answered(life, answer),
                 Ok(()) = self.plan.changed(), if !stopping => Wake::Plan,
                 Ok(()) = siblings.changed() => Wake::Siblings,
+                Ok(()) = suspects.changed() => Wake::Suspected,
                 () = self.control.clock.sleep_until(due) => Wake::Due,
             };
             match wake {
@@ -136,10 +147,22 @@ impl Driver {
                     };
                     self.rules.sibling(others.is_empty() || others.contains(&true));
                 }
+                Wake::Suspected => {
+                    let suspect = *suspects.borrow_and_update();
+                    let ours = self.sockets.iter().find(|(_, open)| Some(open.epoch) == suspect);
+                    if let Some(life) = ours.map(|(life, _)| *life) {
+                        self.rules.suspect(life, self.control.clock.mono());
+                    }
+                }
                 Wake::Due => self.rules.handle_timeout(self.control.clock.mono()),
             }
         }
-        while self.tasks.next().await.is_some() {}
+        while let Some(ended) = self.tasks.next().await {
+            if ended.failure.is_some() {
+                return Err(ended.into());
+            }
+        }
+        Ok(())
     }
 
     fn others(&self) -> impl Iterator<Item = Leg> + use<> {
@@ -156,11 +179,13 @@ impl Driver {
         match action {
             Do::Call(step) => self.call(life, step),
             Do::Close(reason) => {
+                failpoint::pass("ch.drain.before_close");
                 if let Some(open) = self.sockets.get(&life) {
                     open.commands.try_send(SocketCommand::Close(reason)).ok(); // or it has ended
                 }
             }
             Do::NowLive => {
+                failpoint::pass("ch.rotate.successor_live");
                 let now = self.control.clock.now();
                 if let Some(since) = self.down_since.take() {
                     self.control.metrics.reconnected_after(now.mono.since(since));
@@ -209,7 +234,7 @@ impl Driver {
                     code = "client_crowded",
                     client = self.client.index(),
                     channels = count,
-                    "the OAuth client has so many channels that none is created"
+                    "the OAuth client has so many channels that there is no room for dead ones"
                 );
             }
         }
@@ -222,6 +247,14 @@ impl Driver {
         open.covered.clone_from(&topics);
         let (epoch, leg) = (open.epoch, self.leg);
         self.begun(epoch, leg, topics, None);
+    }
+
+    /// Never used before, by anybody.
+    fn new_epoch(&mut self) -> EpochId {
+        if planted(Bug::ReusedEpoch) {
+            return EpochId([self.leg.ordinal + 1; 16]);
+        }
+        EpochId(self.dice.bytes16())
     }
 
     /// Topics were changed on an open socket and read back.
@@ -240,7 +273,7 @@ impl Driver {
         open.covered.clone_from(topics);
         let rides = Some(open.epoch);
         if !added.is_empty() {
-            let epoch = EpochId(self.dice.bytes16());
+            let epoch = self.new_epoch();
             self.begun(epoch, self.leg, added, rides);
         }
     }
@@ -262,6 +295,15 @@ impl Driver {
     }
 
     fn call(&mut self, life: Life, step: Step) {
+        if step == Step::Create {
+            failpoint::pass("ch.create.before");
+        }
+        if step == Step::Count
+            && let Some(earlier) = self.earlier_channel()
+        {
+            self.calls.push(Box::pin(async move { (life, Answer::Created(earlier)) }));
+            return;
+        }
         let Some(channel) = self.rules.channel(life) else {
             return;
         };
@@ -302,15 +344,44 @@ impl Driver {
         self.calls.push(Box::pin(call));
     }
 
+    /// A channel of the process before this one, instead of another new one.
+    fn earlier_channel(&self) -> Option<Created> {
+        let now = self.control.clock.now().wall;
+        let earlier = self.control.hints.as_ref()?.take(self.leg, now)?;
+        tracing::info!(
+            code = "channel_resumed",
+            shard = self.leg.shard,
+            leg = self.leg.ordinal,
+            "going on with the channel of an earlier process"
+        );
+        Some(earlier)
+    }
+
+    fn remember(&mut self, created: &Created) {
+        let Some(hints) = &self.control.hints else { return };
+        let write = hints.keep(self.leg, created, self.control.clock.now().wall);
+        self.tasks.spawn_infallible("channel hints", async move {
+            tokio::task::spawn_blocking(write).await.ok(); // a hint may be lost
+        });
+    }
+
     fn answered(&mut self, life: Life, answer: Answer) {
         let now = self.control.clock.mono();
+        failpoint::pass(match answer {
+            Answer::Counted(_) => "ch.count.answered",
+            Answer::Created(_) => "ch.create.answer_lost",
+            Answer::Subscribed(_) => "ch.subscribe.sent",
+            Answer::Listed(_) => "ch.verify.answered",
+            Answer::Turn(_) => "ch.dial.before",
+            Answer::Failed(_) => "ch.call.failed",
+        });
         let input = match answer {
             Answer::Counted(count) => Input::Counted(count),
-            Answer::Created(created) => Input::Created(ChannelInfo {
-                id: created.id,
-                uri: created.uri,
-                expires: now + created.life,
-            }),
+            Answer::Created(created) => {
+                self.remember(&created);
+                let Created { id, uri, life } = created;
+                Input::Created(ChannelInfo { id, uri, expires: now + life })
+            }
             Answer::Subscribed(answer) => Input::Subscribed(answer),
             Answer::Listed(topics) => Input::Listed(topics),
             Answer::Turn(turn) => {
@@ -329,6 +400,7 @@ impl Driver {
     }
 
     fn dial(&mut self, life: Life, turn: Turn) {
+        let epoch = self.new_epoch();
         let Some(info) = self.rules.channel(life).and_then(|channel| channel.info()) else {
             return;
         };
@@ -336,7 +408,6 @@ impl Driver {
             let live = self.live.borrow();
             self.others().any(|leg| live.contains(&leg))
         };
-        let epoch = EpochId(self.dice.bytes16());
         let order = SocketOrder {
             tag: life,
             url: info.uri.clone(),
@@ -359,6 +430,7 @@ impl Driver {
         let turn = self.sockets.get_mut(&life).and_then(|open| open.turn.take());
         let input = match event {
             SocketEvent::Open => {
+                failpoint::pass("ch.connect.open");
                 self.covers(life);
                 turn.into_iter().for_each(|turn| turn.report(Outcome::Answered, None));
                 self.control.metrics.connected();
@@ -372,6 +444,7 @@ impl Driver {
                 Input::Notice(notice)
             }
             SocketEvent::Ended(reason) => {
+                failpoint::pass("ch.ended.before_record");
                 self.sockets.remove(&life);
                 Input::Ended(reason)
             }

@@ -115,6 +115,11 @@ impl Client {
         result
     }
 
+    /// Reading history leaves so many requests to reconnects.
+    pub fn reserve(&self, requests: u32) {
+        self.gate.reserve(requests);
+    }
+
     /// Waits for a turn to dial.
     pub async fn dial_turn(&self, priority: Priority) -> Turn {
         self.gate.turn(Endpoint::Dial, priority).await

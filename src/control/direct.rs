@@ -15,7 +15,7 @@ use trunkline_protocol::session::Liveness;
 
 use super::{Client, Control, LiveLegs};
 use crate::session::{Refusal, SocketCommand, SocketEvent, SocketOrder, run_socket};
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, Uninvited};
 
 /// The endpoint and what is expected of it.
 #[derive(Clone, Debug)]
@@ -33,12 +33,15 @@ pub struct DirectSettings {
 }
 
 /// Runs until `stop` turns true and every socket is closed.
+///
+/// # Errors
+/// When a connection's task ends before that.
 pub async fn run(
     control: Control,
     settings: DirectSettings,
     client: Client,
     stop: watch::Receiver<bool>,
-) {
+) -> Result<(), Uninvited> {
     let (live, _) = watch::channel(BTreeSet::new());
     let mut legs = Supervisor::new();
     for ordinal in 0..settings.connections {
@@ -52,7 +55,12 @@ pub async fn run(
         };
         legs.spawn_infallible(format!("direct {ordinal}"), leg.run(stop.clone()));
     }
-    while legs.next().await.is_some() {}
+    while let Some(ended) = legs.next().await {
+        if ended.failure.is_some() {
+            return Err(ended.into());
+        }
+    }
+    Ok(())
 }
 
 struct Connection {

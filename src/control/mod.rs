@@ -3,13 +3,14 @@
 mod channels;
 mod client;
 pub mod direct;
+mod hints;
 mod tokens;
 mod topics;
 
 use std::collections::BTreeSet;
 
 use tokio::sync::{mpsc, watch};
-use trunkline_protocol::domain::{Dice, Leg};
+use trunkline_protocol::domain::{Dice, EpochId, Leg};
 use trunkline_protocol::ledger::News;
 use trunkline_protocol::session::Liveness;
 use trunkline_protocol::subscriptions;
@@ -19,9 +20,10 @@ use crate::clock::Clock;
 use crate::observe::metrics::ControlMetrics;
 use crate::observe::status::StatusBoard;
 use crate::session::SessionParts;
-use crate::supervisor::Supervisor;
+use crate::supervisor::{Supervisor, Uninvited};
 
 pub use client::{Client, ClientSettings, Refused};
+pub use hints::Hints;
 pub use topics::{Source, TopicSettings};
 
 /// What control needs.
@@ -45,16 +47,30 @@ pub struct Control {
     pub news: mpsc::Sender<News>,
     /// Topics that were covered before this process began, by shard.
     pub earlier: Vec<BTreeSet<String>>,
+    /// Coverages of sockets that do not hear what they should, the newest.
+    pub suspects: watch::Receiver<Option<EpochId>>,
+    /// Channels of an earlier process, where there is a place to keep them.
+    pub hints: Option<Hints>,
     /// Seed of jitter and ids.
     pub seed: u64,
 }
+
+/// Requests of one reconnect: count, create, subscribe, read back; the dial counts as well.
+const PER_RECONNECT: u32 = 4;
 
 /// Legs that are live, over all shards.
 pub(crate) type LiveLegs = watch::Sender<BTreeSet<Leg>>;
 
 impl Control {
     /// Runs until `stop` turns true and every socket is closed.
-    pub async fn run(self, clients: Vec<Client>, mut stop: watch::Receiver<bool>) {
+    ///
+    /// # Errors
+    /// When a leg, or what follows the topics, ends before that.
+    pub async fn run(
+        self,
+        clients: Vec<Client>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Uninvited> {
         let (live, _) = watch::channel(BTreeSet::new());
         // what stays wanted stays in its shard, across a restart too
         let earlier = self.earlier.iter().map(|t| subscriptions::combine(t).into_iter().collect());
@@ -62,19 +78,30 @@ impl Control {
         let mut legs = Supervisor::new();
         let mut feeder = Supervisor::new();
         let Some(first) = clients.first().cloned() else {
-            return;
+            return Ok(());
         };
         feeder.spawn_infallible("topics", topics::follow(self.clone(), first, plan_in));
         let mut running = 0_u16;
+        let told = stop.clone();
         loop {
             let wanted = plan.borrow_and_update().len();
             while usize::from(running) < wanted && !*stop.borrow() {
                 self.start_shard(running, &clients, &plan, &live, &stop, &mut legs);
                 running += 1;
             }
+            // what history leaves in every client's budget: a reconnect of each of its channels
+            let count = usize::from(running) * usize::from(self.channels_per_shard);
+            let each = u32::try_from(count.div_ceil(clients.len())).unwrap_or(u32::MAX);
+            clients.iter().for_each(|client| client.reserve(each.saturating_mul(PER_RECONNECT)));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
+                // a leg without a socket may see the stop, and end, before it is seen here
+                Some(ended) = legs.next() => match ended.failure {
+                    None if *told.borrow() => {}
+                    Some(_) | None => return Err(ended.into()),
+                },
+                Some(ended) = feeder.next() => return Err(ended.into()),
                 changed = plan.changed() => {
                     if changed.is_err() {
                         break;
@@ -82,7 +109,12 @@ impl Control {
                 }
             }
         }
-        while legs.next().await.is_some() {}
+        while let Some(ended) = legs.next().await {
+            if ended.failure.is_some() {
+                return Err(ended.into());
+            }
+        }
+        Ok(())
     }
 
     fn start_shard(
@@ -111,7 +143,7 @@ impl Control {
                 live.clone(),
                 Dice::new(seed),
             );
-            legs.spawn_infallible(format!("leg {shard}/{ordinal}"), driver.run(stop.clone()));
+            legs.spawn(format!("leg {shard}/{ordinal}"), driver.run(stop.clone()));
         }
     }
 

@@ -12,6 +12,7 @@ use trunkline_protocol::token::TokenClock;
 
 use super::client::ClientSettings;
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::genesys::PlatformError;
 use crate::genesys::gate::Gate;
 use crate::genesys::http::Http;
@@ -169,6 +170,7 @@ impl Keeper {
         let now = self.clock.now();
         match result {
             Ok(token) => {
+                failpoint::pass("ch.token.answered");
                 self.rules.granted(token.life, now.mono, &mut self.dice);
                 self.metrics.token_expires(self.index, now.wall.plus(token.life));
                 let until = now.mono + token.life;

@@ -37,6 +37,9 @@ pub(super) fn read(class: TopicClass, topic: &str) -> Named<'_> {
             let kind: Vec<&str> = parts.collect();
             Named { conversation, event_type: Cow::Owned(kind.join(".")), ..Named::default() }
         }
+        TopicClass::History => {
+            Named { event_type: Cow::Borrowed("conversation.history"), ..Named::default() }
+        }
         TopicClass::Metrics => Named {
             conversation: parts.nth(3),
             event_type: Cow::Borrowed("metric"),

@@ -3,6 +3,7 @@
 pub mod body;
 mod conversation;
 mod detail;
+pub mod history;
 pub mod open;
 mod party;
 mod time;

@@ -92,6 +92,7 @@ impl Opener {
             correlation_id: parts.correlation_id,
             sequence: self.sequence,
             origin: Origin::Live,
+            gap: None,
             takeover: false,
         }
     }

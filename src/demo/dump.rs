@@ -40,7 +40,9 @@ pub(super) fn write(
     fs::write(dir.join("schemas.json"), json!(evidence.schemas).to_string())?;
     let meta = json!({
         "org_id": evidence.org_id, "events_topic": topics[0], "quarantine_topic": topics[1],
-        "partitions": evidence.events.partitions, "verdict": verdict,
+        "partitions": evidence.events.partitions, "origin_ms": evidence.origin_ms,
+        "read_spacing_ms": evidence.read_spacing_ms,
+        "verdict": verdict,
     });
     fs::write(dir.join("meta.json"), meta.to_string())
 }

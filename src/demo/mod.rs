@@ -4,6 +4,7 @@
 mod broker;
 mod dump;
 pub mod registry;
+mod running;
 pub mod stand;
 pub mod verify;
 mod view;
@@ -13,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use genesys_sim::faults::{Fault, read_timeline};
-use genesys_sim::server::{Running, ServeSettings, TrafficState};
+use genesys_sim::server::{Embedded, Running, ServeSettings, TrafficState};
 use genesys_sim::traffic::Profile;
 use tokio::net::TcpListener;
 use trunkline_protocol::domain::Mono;
@@ -29,6 +30,7 @@ use crate::kafka::reader::read_topic;
 use crate::supervisor::Supervisor;
 use broker::Broker;
 use registry::Registry;
+use running::Connector;
 use verify::{Evidence, Verdict};
 use view::{Glimpse, View};
 
@@ -64,6 +66,8 @@ pub struct DemoOptions {
 
 /// Lives of tokens and channels run so many times as fast.
 const SCALE: u32 = 2_000;
+/// Requests per minute: four times the platform's, since gaps that take days are closed in a minute.
+const REQUESTS: u32 = 1_200;
 /// Partitions of the events topic: at most 2 MiB each for 100,000 events.
 const PARTITIONS: i32 = 64;
 const EVENTS: &str = "genesys.conversation.events";
@@ -72,12 +76,20 @@ const GAPS: &str = "genesys.conversation.gaps";
 const CERTIFICATES: &str = "genesys.conversation.certificates";
 const STATE: &str = "trunkline.state";
 
+/// How long history may take to close the gaps that are left.
+const HISTORY: Duration = Duration::from_secs(60);
+
+/// Seconds by which the connector's idea of the time may be ahead of the local clock.
+const MOMENT: f64 = 1.5;
+
 /// Everything that runs beside the connector.
 struct Stage {
     sim: Running,
     broker: Broker,
     registry: Registry,
     tasks: Supervisor,
+    /// Gone with the demo.
+    spool: tempfile::TempDir,
 }
 
 /// Runs the demo and returns the verdict.
@@ -94,23 +106,21 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, ProcessError> {
     let mut stage = Stage::start(&options, &faults).await?;
     let config = stage.config().await?;
     let app_options = Options { timings: Timings::demo(SCALE), check_topics: false, mode: "demo" };
-    let mut app = App::start(&config, app_options).await?;
-    view.tell(at(&clock), &format!("admin server on http://{}", app.admin()));
-    play(&mut stage, &mut app, &mut view, &clock, started).await?;
+    let mut connector = Connector::start(config.clone(), app_options).await?;
+    view.tell(at(&clock), &format!("admin server on http://{}", connector.app().admin()));
+    play(&mut stage, &mut connector, &mut view, &clock, started).await?;
     view.tell(at(&clock), "all events generated and written; reading everything back");
     view.finish();
-    let metrics = app.metrics().clone();
+    let totals = connector.totals();
     let mut faults_seen = faults_seen(&stage.sim, &faults);
     if options.script == Script::Default {
-        let renewals = metrics.control.tokens_granted().saturating_sub(1);
+        let renewals = totals.tokens.saturating_sub(1 + totals.kills);
         faults_seen.insert("token_renewal".to_owned(), renewals);
     }
-    let reconnects = app.board().snapshot().reconnects;
-    let http_429 = metrics.control.rate_limited();
     if options.hold {
-        hold(&app).await;
+        hold(connector.app()).await;
     }
-    app.stop().await?;
+    connector.stop().await?;
     let kafka = kafka_settings(&config);
     let read = move |topic: &'static str| {
         let kafka = kafka.clone();
@@ -127,6 +137,10 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, ProcessError> {
     let ledger = stage.sim.ledger_lines();
     let evidence = Evidence {
         org_id: stage.sim.org_id(),
+        origin_ms: i64::try_from(stage.sim.origin_ms()).unwrap_or(0),
+        read_spacing_ms: u64::try_from(Timings::demo(SCALE).read_spacing.as_millis()).unwrap_or(0),
+        kills: totals.kills,
+        from_spool: totals.from_spool,
         events,
         quarantine,
         proof,
@@ -134,8 +148,8 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, ProcessError> {
         ledger: ledger
             .map_err(|error| ProcessError::text(ExitCode::Internal, error.to_string()))?,
         faults: faults_seen,
-        reconnects,
-        http_429,
+        reconnects: totals.reconnects,
+        http_429: totals.rate_limited,
         seconds: at(&clock).as_secs_f64(),
     };
     let verdict = verify::reckon(&evidence);
@@ -166,7 +180,10 @@ fn script(script: &Script) -> Result<Vec<Fault>, ProcessError> {
 impl Stage {
     async fn start(options: &DemoOptions, faults: &[Fault]) -> Result<Self, ProcessError> {
         let serve = ServeSettings {
-            settings: genesys_sim::Settings::default().scaled(SCALE),
+            settings: genesys_sim::Settings {
+                requests_per_minute: REQUESTS,
+                ..genesys_sim::Settings::default().scaled(SCALE)
+            },
             profile: Profile { rate: options.rate, ..Profile::default() },
             seed: options.seed,
             events: options.events,
@@ -184,7 +201,10 @@ impl Stage {
             (CERTIFICATES, 1),
             (STATE, 4),
         ])?;
-        Ok(Self { sim, broker, registry: Registry::default(), tasks: Supervisor::new() })
+        let spool = tempfile::tempdir().map_err(|error| {
+            ProcessError::text(ExitCode::Internal, format!("a folder: {error}"))
+        })?;
+        Ok(Self { sim, broker, registry: Registry::default(), tasks: Supervisor::new(), spool })
     }
 
     async fn config(&mut self) -> Result<Config, ProcessError> {
@@ -201,11 +221,15 @@ impl Stage {
             secret: Some(Secret::new("sim-secret".to_owned())),
             ..OAuthClient::default()
         }];
+        config.genesys.requests_per_minute = REQUESTS;
         config.subscriptions.queues = Ids::Word(IdsWord::Discover);
         config.kafka.bootstrap_servers = self.broker.bootstrap_servers();
         config.kafka.durability = DurabilityWord::DegradedAllowed;
         config.schema_registry.url = format!("http://{registry}");
         config.admin.listen.set_port(0);
+        // the script's outage of the broker lasts longer than this and what memory holds
+        config.kafka.in_flight_records = 500;
+        config.spool.dir = self.spool.path().to_owned();
         config.privacy.preset = Some(PrivacyPreset::None);
         Ok(config)
     }
@@ -227,7 +251,7 @@ fn required() -> BTreeMap<String, String> {
 /// Lets it run until everything is generated, every fault is over and every event is written.
 async fn play(
     stage: &mut Stage,
-    app: &mut App,
+    connector: &mut Connector,
     view: &mut View,
     clock: &Clock,
     started: Mono,
@@ -236,25 +260,40 @@ async fn play(
     let mut told = Told::default();
     let mut broker_back: Option<Mono> = None;
     let mut quiet_since: Option<Mono> = None;
+    let mut waits_until: Option<Mono> = None;
+    let mut closed_at: Option<f64> = None;
     loop {
         let now = clock.mono();
         let at = now.since(started);
-        told.news(stage, app, view, at);
+        told.news(stage, connector.app(), view, at);
         let (_, covered) = stage.sim.generated();
-        let flow = app.metrics().flow().snapshot();
+        let totals = connector.totals();
+        let app = connector.app();
+        let in_flight = app.metrics().flow().snapshot().in_flight;
         let glimpse = Glimpse {
             generated: covered,
-            published: flow.published.iter().sum(),
-            deduplicated: flow.deduplicated,
-            in_flight: flow.in_flight,
+            published: totals.published,
+            deduplicated: totals.deduplicated,
+            in_flight,
             channels: channels(app),
-            rate_limited: app.metrics().control.rate_limited(),
+            rate_limited: totals.rate_limited,
         };
         view.draw(at, &glimpse);
         let done = *traffic.borrow() == TrafficState::Done
             && stage.sim.waiting_faults() == 0
             && broker_back.is_none_or(|back| back <= now)
-            && flow.in_flight == 0;
+            && in_flight == 0;
+        let open = gaps_open(app);
+        if done && open > 0 && waits_until.is_none() {
+            view.tell(at, &format!("everything heard is written; {open} gaps wait for history"));
+        }
+        let until = done.then(|| *waits_until.get_or_insert(now + HISTORY));
+        if !done || open > 0 {
+            closed_at = None;
+        }
+        let closed = *closed_at.get_or_insert(clock.now().wall.0 as f64 / 1000.0 + MOMENT);
+        let proven = open == 0 && app.metrics().proof.up_to_date_at() >= closed;
+        let done = until.is_some_and(|until| proven || until <= now);
         match (done, quiet_since) {
             (false, _) => quiet_since = None,
             (true, None) => quiet_since = Some(now),
@@ -263,15 +302,27 @@ async fn play(
         }
         tokio::select! {
             failure = app.failed() => return Err(failure),
-            duration = stage.sim.broker_down() => {
-                broker_back = Some(clock.mono() + duration);
-                view.tell(at, &format!("fault     broker_down for {} s", duration.as_secs()));
-                stage.broker.away(duration).await?;
-                view.tell(clock.mono().since(started), "broker is back");
-            }
+            fault = stage.sim.embedded() => match fault {
+                Embedded::BrokerDown(duration) => {
+                    broker_back = Some(clock.mono() + duration);
+                    view.tell(at, &format!("fault     broker_down for {} s", duration.as_secs()));
+                    stage.broker.away(duration).await?;
+                    view.tell(clock.mono().since(started), "broker is back");
+                }
+                Embedded::Kill => {
+                    view.tell(at, "fault     kill: the connector ends without a word");
+                    connector.kill().await?;
+                    told.ends = 0;
+                    view.tell(clock.mono().since(started), "another connector has started");
+                }
+            },
             () = tokio::time::sleep(Duration::from_millis(100)) => {}
         }
     }
+}
+
+fn gaps_open(app: &App) -> usize {
+    app.board().snapshot().coverage.values().map(|shard| shard.gaps.len()).sum()
 }
 
 fn channels(app: &App) -> Vec<String> {

@@ -1,13 +1,17 @@
 //! The reckoning: where is every event? From the records of a fresh consumer and the simulator's
 //! ledger, by code that shares nothing with the writing path: own Avro reading, own identities.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod certificates;
+mod missed;
+mod records;
 
-use apache_avro::Schema;
-use apache_avro::types::Value;
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use crate::kafka::reader::{ReadBack, ReadTopic};
+use missed::{Fate, Gaps, Silence};
+use records::{Found, identity};
 
 /// Everything the reckoning rests on.
 pub struct Evidence {
@@ -23,6 +27,14 @@ pub struct Evidence {
     pub schemas: BTreeMap<u32, String>,
     /// The simulator's ledger, one JSON line per event.
     pub ledger: Vec<String>,
+    /// Its time 0, milliseconds since 1970.
+    pub origin_ms: i64,
+    /// Time between two readings of history that close a gap, milliseconds.
+    pub read_spacing_ms: u64,
+    /// Times at which the connector was killed.
+    pub kills: u64,
+    /// Events that went to the broker by way of the disk.
+    pub from_spool: u64,
     /// How often each scripted fault took effect.
     pub faults: BTreeMap<String, u64>,
     /// Ends of sockets, by reason.
@@ -31,6 +43,14 @@ pub struct Evidence {
     pub http_429: u64,
     /// How long the demo ran.
     pub seconds: f64,
+}
+
+impl Evidence {
+    /// Records of the topic of proof whose name ends like this.
+    fn proof_of<'e>(&'e self, end: &'e str) -> impl Iterator<Item = &'e ReadBack> {
+        let topics = self.proof.iter().filter(move |(name, _)| name.ends_with(end));
+        topics.flat_map(|(_, topic)| &topic.records)
+    }
 }
 
 /// The verdict, as printed with `--output json`.
@@ -44,10 +64,36 @@ pub struct Verdict {
     pub events_heard: u64,
     /// Events in the topic, or in the quarantine.
     pub events_durable: u64,
-    /// Events heard and not durable.
+    /// Events heard and neither durable nor restored nor declared.
     pub lost: u64,
     /// Events fanned out while no socket of ours could hear them.
     pub wire_missed: u64,
+    /// Events that are not durable and whose facts history brought back.
+    pub restored: u64,
+    /// Events that are not durable and lie in a gap that says so.
+    pub declared: u64,
+    /// Events that are not durable, and nothing says so.
+    pub silent: u64,
+    /// Records that history gave.
+    pub backfilled: u64,
+    /// Gaps recorded.
+    pub gaps_opened: u64,
+    /// Gaps closed.
+    pub gaps_closed: u64,
+    /// Gaps by cause and outcome.
+    pub gaps: BTreeMap<String, u64>,
+    /// Certificates, the newest of each interval.
+    pub certificates: u64,
+    /// Certificates that agree with the records they speak of.
+    pub verified: u64,
+    /// Coverages that were taken back.
+    pub doubts: u64,
+    /// Longest time in which no event could be put on any of our sockets.
+    pub longest_silence_ms: u64,
+    /// Times at which the connector was killed and started again.
+    pub kills: u64,
+    /// Events that went to the broker by way of the disk: memory had no room, or a process was killed.
+    pub from_spool: u64,
     /// Further records under an id that is in the topic already.
     pub repeats: u64,
     /// Events under two ids.
@@ -73,19 +119,12 @@ pub struct Verdict {
 #[derive(Deserialize)]
 struct Line {
     seq: u64,
+    at_ms: i64,
     topic: String,
+    conversation_id: Option<String>,
     covered: bool,
     body: Option<String>,
     delivered: Vec<u64>,
-}
-
-/// A record as far as the reckoning needs it.
-struct Record {
-    id: String,
-    topic: String,
-    conversation: Option<String>,
-    epoch: Option<String>,
-    payload: Option<String>,
 }
 
 /// Repeats that one outage of the broker may leave behind: what was un-acked at that moment.
@@ -99,16 +138,31 @@ pub fn reckon(evidence: &Evidence) -> Verdict {
         faults: evidence.faults.clone(),
         http_429: evidence.http_429,
         seconds: evidence.seconds,
+        kills: evidence.kills,
+        from_spool: evidence.from_spool,
         quarantined: evidence.quarantine.records.len() as u64,
         ..Verdict::default()
     };
     let mut reasons = Vec::new();
     let mut found = Found::default();
     found.read(evidence, &mut reasons);
-    let expected = expect(evidence, &found, &mut verdict, &mut reasons);
+    let gaps = Gaps::read(evidence, &mut reasons);
+    let expected = expect(evidence, &found, &gaps, &mut verdict, &mut reasons);
     verdict.repeats = found.repeats;
+    (verdict.gaps_opened, verdict.gaps_closed) = gaps.counts();
+    verdict.gaps = gaps.summary();
+    let doubts = evidence.proof_of("state").filter(|raw| {
+        let fact = serde_json::from_slice::<serde_json::Value>(&raw.value).unwrap_or_default();
+        fact.get("kind").is_some_and(|kind| kind == "doubt")
+    });
+    verdict.doubts = doubts.count() as u64;
+    let before = reasons.len() as u64;
+    verdict.verified = certificates::verify(evidence, &found, &mut reasons);
+    verdict.certificates = verdict.verified + reasons.len() as u64 - before;
+    let heard = found.first.values().filter(|record| !record.is_history());
+    verdict.backfilled = (found.first.len() - heard.clone().count()) as u64;
     let strangers: Vec<&String> =
-        found.first.keys().filter(|id| !expected.contains_key(*id)).collect();
+        heard.map(|record| &record.id).filter(|id| !expected.contains_key(*id)).collect();
     if let Some(id) = strangers.first() {
         reasons.push(format!("{} events under a second id, the first is {id}", strangers.len()));
     }
@@ -121,7 +175,11 @@ pub fn reckon(evidence: &Evidence) -> Verdict {
     };
     rule(verdict.events_generated == 0, "no event was generated".to_owned());
     rule(verdict.lost > 0, format!("{} events were heard and are nowhere", verdict.lost));
-    rule(verdict.wire_missed > 0, format!("{} events met no socket", verdict.wire_missed));
+    rule(verdict.silent > 0, format!("{} events are missing and nothing says so", verdict.silent));
+    let silenced = evidence.faults.get("silence").is_some_and(|seen| *seen > 0);
+    rule(silenced && verdict.doubts == 0, "a silent channel was believed".to_owned());
+    let open = verdict.gaps_opened - verdict.gaps_closed;
+    rule(open > 0, format!("{open} gaps were not closed"));
     rule(verdict.order_inversions > 0, format!("{} inversions", verdict.order_inversions));
     rule(
         verdict.repeats > REPEATS_ALLOWED,
@@ -143,63 +201,17 @@ pub fn reckon(evidence: &Evidence) -> Verdict {
     verdict
 }
 
-/// What is in the topics.
-#[derive(Default)]
-struct Found {
-    /// First record of each id, and the order of the records: (partition, offset).
-    first: BTreeMap<String, Record>,
-    order: Vec<(String, String, String)>,
-    ids_in_order: Vec<String>,
-    quarantined: BTreeSet<String>,
-    repeats: u64,
-}
-
-impl Found {
-    fn read(&mut self, evidence: &Evidence, reasons: &mut Vec<String>) {
-        let parse = |(id, text): (&u32, &String)| Some((*id, Schema::parse_str(text).ok()?));
-        let schemas: BTreeMap<u32, Schema> = evidence.schemas.iter().filter_map(parse).collect();
-        let mut partitions: BTreeMap<Vec<u8>, i32> = BTreeMap::new();
-        for raw in &evidence.events.records {
-            let place = format!("record {}/{}", raw.partition, raw.offset);
-            let record = match decode(raw, &schemas) {
-                Ok(record) => record,
-                Err(problem) => {
-                    reasons.push(format!("{place} {problem}"));
-                    continue;
-                }
-            };
-            if let Some(problem) = contradiction(raw, &record, &evidence.org_id) {
-                reasons.push(format!("{place} {problem}"));
-            }
-            let key = raw.key.clone().unwrap_or_default();
-            if *partitions.entry(key).or_insert(raw.partition) != raw.partition {
-                reasons.push(format!("{place} lies in another partition than its conversation"));
-            }
-            if self.first.contains_key(&record.id) {
-                self.repeats += 1;
-                continue;
-            }
-            self.ids_in_order.push(record.id.clone());
-            self.order.push((
-                record.topic.clone(),
-                record.conversation.clone().unwrap_or_default(),
-                record.epoch.clone().unwrap_or_default(),
-            ));
-            self.first.insert(record.id.clone(), record);
-        }
-        let ids = evidence.quarantine.records.iter().filter_map(|raw| header(raw, "event_id"));
-        self.quarantined = ids.collect();
-    }
-}
-
 /// Ids of the ledger's wanted events with their position, and the counts that follow from it.
 fn expect(
     evidence: &Evidence,
     found: &Found,
+    gaps: &Gaps,
     verdict: &mut Verdict,
     reasons: &mut Vec<String>,
 ) -> BTreeMap<String, u64> {
     let mut expected = BTreeMap::new();
+    let history = missed::history(found);
+    let mut silence = Silence::default();
     for text in &evidence.ledger {
         let line: Line = match serde_json::from_str(text) {
             Ok(line) => line,
@@ -208,7 +220,7 @@ fn expect(
                 continue;
             }
         };
-        let Some(body) = line.body.filter(|_| line.covered) else {
+        let Some(body) = line.body.clone().filter(|_| line.covered) else {
             verdict.uncovered += 1;
             continue;
         };
@@ -216,11 +228,19 @@ fn expect(
         let id = identity(&evidence.org_id, &line.topic, &body);
         let durable = found.first.contains_key(&id) || found.quarantined.contains(&id);
         verdict.events_durable += u64::from(durable);
-        if line.delivered.is_empty() {
-            verdict.wire_missed += u64::from(!durable);
-        } else {
-            verdict.events_heard += 1;
-            verdict.lost += u64::from(!durable);
+        let heard = !line.delivered.is_empty();
+        silence.line(line.at_ms, heard);
+        verdict.events_heard += u64::from(heard);
+        if !durable {
+            verdict.wire_missed += u64::from(!heard);
+            match missed::fate(&line, &body, evidence.origin_ms, &history, gaps) {
+                Fate::Restored => verdict.restored += 1,
+                Fate::Declared => verdict.declared += 1,
+                Fate::Silent => {
+                    verdict.silent += 1;
+                    verdict.lost += u64::from(heard);
+                }
+            }
         }
         if let Some(payload) = found.first.get(&id).and_then(|record| record.payload.as_ref())
             && *payload != body
@@ -229,6 +249,7 @@ fn expect(
         }
         expected.insert(id, line.seq);
     }
+    verdict.longest_silence_ms = silence.longest_ms;
     expected
 }
 
@@ -244,80 +265,6 @@ fn inversions(found: &Found, expected: &BTreeMap<String, u64>) -> u64 {
         *last = (*last).max(*seq);
     }
     inversions
-}
-
-fn contradiction(raw: &ReadBack, record: &Record, org: &str) -> Option<String> {
-    if header(raw, "event_id").as_deref() != Some(&record.id) {
-        return Some("has another event_id in its header than in its value".to_owned());
-    }
-    let key = String::from_utf8_lossy(raw.key.as_deref().unwrap_or_default()).into_owned();
-    if key != *record.conversation.as_ref().unwrap_or(&record.topic) {
-        return Some("has a key that is not its conversation".to_owned());
-    }
-    match &record.payload {
-        Some(payload) if identity(org, &record.topic, payload) != record.id => {
-            Some("has an event_id that does not follow from its body".to_owned())
-        }
-        Some(_) | None => None,
-    }
-}
-
-fn header(raw: &ReadBack, name: &str) -> Option<String> {
-    let value = raw.headers.iter().find(|(key, _)| key == name)?;
-    String::from_utf8(value.1.clone()).ok()
-}
-
-fn decode(raw: &ReadBack, schemas: &BTreeMap<u32, Schema>) -> Result<Record, String> {
-    let (&[zero, a, b, c, d], mut datum) =
-        raw.value.split_first_chunk::<5>().ok_or("is too short")?;
-    if zero != 0 {
-        return Err("is not framed".to_owned());
-    }
-    let id = u32::from_be_bytes([a, b, c, d]);
-    let schema = schemas.get(&id).ok_or_else(|| format!("has the unknown schema {id}"))?;
-    let reader = apache_avro::reader::datum::GenericDatumReader::builder(schema)
-        .build()
-        .map_err(|_| "has a schema that cannot be used")?;
-    let Ok(Value::Record(fields)) = reader.read_value(&mut datum) else {
-        return Err("is no Avro record".to_owned());
-    };
-    let text = |name: &str| {
-        let (_, value) = fields.iter().find(|(field, _)| field == name)?;
-        let value = if let Value::Union(_, inner) = value { inner } else { value };
-        if let Value::String(text) = value { Some(text.clone()) } else { None }
-    };
-    Ok(Record {
-        id: text("event_id").ok_or("has no event_id")?,
-        topic: text("topic").ok_or("has no topic")?,
-        conversation: text("conversation_id"),
-        epoch: text("epoch_id"),
-        payload: text("payload"),
-    })
-}
-
-/// First 16 bytes of BLAKE3 over length-prefixed organisation, topic and body without whitespace
-/// outside strings.
-fn identity(org: &str, topic: &str, body: &str) -> String {
-    let (mut canonical, mut inside, mut escaped) =
-        (String::with_capacity(body.len()), false, false);
-    for c in body.chars() {
-        if inside {
-            inside = escaped || c != '"';
-            escaped = !escaped && c == '\\';
-        } else if c == '"' {
-            inside = true;
-        } else if matches!(c, ' ' | '\n' | '\r' | '\t') {
-            continue;
-        }
-        canonical.push(c);
-    }
-    let mut bytes = Vec::with_capacity(canonical.len() + 128);
-    for part in [org, topic, &canonical] {
-        bytes.extend_from_slice(&(part.len() as u64).to_le_bytes());
-        bytes.extend_from_slice(part.as_bytes());
-    }
-    let hex = blake3::hash(&bytes).to_hex();
-    hex.as_str().get(..32).unwrap_or_default().to_owned()
 }
 
 #[cfg(test)]

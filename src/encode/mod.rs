@@ -22,7 +22,7 @@ pub struct Provenance {
 }
 
 /// Writes records in Confluent framing: a zero byte, the schema's id, the Avro datum.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Encoder {
     frame: [u8; 5],
     provenance: Provenance,

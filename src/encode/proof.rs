@@ -189,6 +189,11 @@ mod tests {
             let found = fields.iter().find(|(field, _)| field == name);
             format!("{:?}", found.expect(name).1)
         };
+        let row = super::super::read::gap(&value, "i").expect("our own");
+        assert_eq!((row.shard, row.from_ms, row.to_ms), (3, 10, Some(20)));
+        assert_eq!((row.rows_missing, row.outcome.as_deref()), (1, Some("partial")));
+        assert_eq!(row.closed_at_ms, Some(50));
+        assert_eq!(super::super::read::gap(&value, "another"), None);
         for (name, expected) in [
             ("shard", "Int(3)"),
             ("state", "String(\"closed\")"),

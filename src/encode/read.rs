@@ -3,6 +3,8 @@
 
 use std::collections::BTreeMap;
 
+use serde::Serialize;
+
 use trunkline_protocol::certificate::{Judgement, Level};
 use trunkline_protocol::certifier::{Certificate, Counts, Seen, Subject};
 use trunkline_protocol::domain::{Interval, Origin, Wall};
@@ -28,6 +30,12 @@ impl<'a> Reader<'a> {
             }
         }
         None
+    }
+
+    fn boolean(&mut self) -> Option<bool> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte != 0)
     }
 
     fn string(&mut self) -> Option<&'a str> {
@@ -133,6 +141,147 @@ pub fn certificate(value: &[u8], instance: &str) -> Option<Certificate> {
             expected_close_at,
         },
         counts: Counts { live, backfill, quarantine, partitions },
+    })
+}
+
+/// A gap record, as people look at it. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct GapRow {
+    /// Names it.
+    pub gap_id: String,
+    /// Ordinal of the shard.
+    pub shard: i64,
+    /// Class of topics.
+    pub topic_class: String,
+    /// Topics concerned; empty: all of the class.
+    pub topics: Vec<String>,
+    /// `growing`, `open` or `closed`.
+    pub state: String,
+    /// Why.
+    pub cause: String,
+    /// Start.
+    pub from_ms: i64,
+    /// End; `None` while it grows.
+    pub to_ms: Option<i64>,
+    /// When it was recorded first.
+    pub recorded_at_ms: i64,
+    /// Two queries of history agree.
+    pub provisional: bool,
+    /// Readings of history.
+    pub reads: i64,
+    /// Conversations of the newest reading.
+    pub rows_read: i64,
+    /// Records written by all readings.
+    pub rows_written: i64,
+    /// Conversations that history should have shown and did not.
+    pub rows_missing: i64,
+    /// History was complete up to here.
+    pub history_watermark_ms: Option<i64>,
+    /// When it is expected to be closed.
+    pub expected_close_at_ms: Option<i64>,
+    /// How it was closed.
+    pub outcome: Option<String>,
+    /// When it was closed.
+    pub closed_at_ms: Option<i64>,
+}
+
+/// A gap of an installation; `None` for one of another or for what is none.
+#[must_use]
+pub fn gap(value: &[u8], instance: &str) -> Option<GapRow> {
+    let mut r = Reader::framed(value)?;
+    let gap_id = r.string()?.to_owned();
+    r.string()?; // org_id
+    if r.string()? != instance {
+        return None;
+    }
+    let owned = |r: &mut Reader<'_>| r.string().map(str::to_owned);
+    Some(GapRow {
+        gap_id,
+        shard: r.long()?,
+        topic_class: owned(&mut r)?,
+        topics: r.items(|r| r.string().map(str::to_owned))?,
+        state: owned(&mut r)?,
+        cause: owned(&mut r)?,
+        from_ms: r.long()?,
+        to_ms: r.optional(Reader::long)?,
+        recorded_at_ms: {
+            r.long()?; // margin_ms
+            r.long()?
+        },
+        provisional: r.boolean()?,
+        reads: r.long()?,
+        rows_read: r.long()?,
+        rows_written: r.long()?,
+        rows_missing: r.long()?,
+        history_watermark_ms: r.optional(Reader::long)?,
+        expected_close_at_ms: r.optional(Reader::long)?,
+        outcome: r.optional(|r| r.string().map(str::to_owned))?,
+        closed_at_ms: r.optional(Reader::long)?,
+    })
+}
+
+/// What of a conversation event is told about it. Times are milliseconds since 1970.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EventRow {
+    /// Where it is.
+    pub partition: i32,
+    /// Where it is.
+    pub offset: i64,
+    /// Identity.
+    pub event_id: String,
+    /// Equal for one change on several topics.
+    pub body_digest: String,
+    /// Class of its topic.
+    pub topic_class: String,
+    /// What happened.
+    pub event_type: String,
+    /// Its own time.
+    pub event_time_ms: i64,
+    /// When it was heard, or read.
+    pub received_at_ms: i64,
+    /// Newest time inside the body.
+    pub version_ms: Option<i64>,
+    /// Where it comes from.
+    pub origin: String,
+    /// The gap it fills.
+    pub gap_id: Option<String>,
+    /// The coverage it was heard in.
+    pub epoch_id: Option<String>,
+}
+
+/// A conversation event.
+#[must_use]
+pub fn event(partition: i32, offset: i64, value: &[u8]) -> Option<EventRow> {
+    let mut r = Reader::framed(value)?;
+    let (event_id, body_digest) = (r.string()?.to_owned(), r.string()?.to_owned());
+    r.string()?; // org_id
+    r.string()?; // topic
+    let (topic_class, event_type) = (r.string()?.to_owned(), r.string()?.to_owned());
+    r.optional(Reader::string)?; // correlation_id
+    r.long()?; // schema_version
+    for _conversation_to_external_tag in 0..8 {
+        r.optional(Reader::string)?;
+    }
+    r.items(Reader::string)?; // division_ids
+    let event_time_ms = r.long()?;
+    r.string()?; // event_time_source
+    let (received_at_ms, version_ms) = (r.long()?, r.optional(Reader::long)?);
+    let origin = r.string()?.to_owned();
+    let gap_id = r.optional(|r| r.string().map(str::to_owned))?;
+    let epoch_id = r.optional(|r| r.string().map(str::to_owned))?;
+    Some(EventRow {
+        partition,
+        offset,
+        event_id,
+        body_digest,
+        topic_class,
+        event_type,
+        event_time_ms,
+        received_at_ms,
+        version_ms,
+        origin,
+        gap_id,
+        epoch_id,
     })
 }
 

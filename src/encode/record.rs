@@ -1,7 +1,7 @@
 //! Event to record, field by field in the order of `schemas/conversation_event.avsc`.
 
-use trunkline_protocol::domain::Event;
 use trunkline_protocol::domain::facts::{Facts, MediaLeg, Participant};
+use trunkline_protocol::domain::{Event, Origin};
 
 use super::writer::Writer;
 
@@ -54,8 +54,12 @@ impl Row<'_> {
         w.long(received);
         w.opt_long(facts.version);
         w.string(event.origin.as_str());
-        w.opt_string(None); // gap_id: live records belong to none
-        w.opt_string(Some(event.frame.epoch.to_hex().as_str()));
+        w.opt_string(event.gap.map(|gap| gap.to_hex()).as_ref().map(|gap| gap.as_str()));
+        let epoch = match event.origin {
+            Origin::Live | Origin::Standby | Origin::Replay => Some(event.frame.epoch.to_hex()),
+            Origin::Backfill | Origin::Reconcile => None, // nobody heard it
+        };
+        w.opt_string(epoch.as_ref().map(|epoch| epoch.as_str()));
         w.string(self.writer_id);
         w.long(i64::try_from(event.sequence).unwrap_or(i64::MAX));
         w.boolean(event.takeover);

@@ -82,6 +82,11 @@ impl Gate {
         turn
     }
 
+    /// Reading history leaves so many requests to reconnects.
+    pub fn reserve(&self, requests: u32) {
+        self.room().rules.reserve(requests);
+    }
+
     /// Requests that could go at once.
     #[must_use]
     pub fn remaining(&self) -> f64 {

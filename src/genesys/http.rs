@@ -21,7 +21,7 @@ use trunkline_protocol::subscriptions::Answered;
 #[derive(Clone)]
 pub struct Http {
     client: reqwest::Client,
-    clock: Clock,
+    pub(super) clock: Clock,
     login: String,
     api: String,
 }
@@ -223,14 +223,14 @@ impl Http {
         (ids, window)
     }
 
-    fn api(&self, method: Method, path: &str, token: &SecretString) -> RequestBuilder {
+    pub(super) fn api(&self, method: Method, path: &str, token: &SecretString) -> RequestBuilder {
         self.client
             .request(method, format!("{}{path}", self.api))
             .bearer_auth(token.expose_secret())
     }
 }
 
-async fn json<T: DeserializeOwned>(
+pub(super) async fn json<T: DeserializeOwned>(
     clock: Clock,
     request: RequestBuilder,
 ) -> Answer<(T, Option<String>)> {

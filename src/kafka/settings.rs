@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use rdkafka::ClientConfig;
+use trunkline_protocol::seeded::{Bug, planted};
 
 /// How brokers are reached, and how much may wait for them.
 #[derive(Clone, Debug)]
@@ -83,6 +84,9 @@ impl KafkaSettings {
         }
         for (key, value, _) in FIXED {
             config.set(key, value);
+        }
+        if planted(Bug::FiniteTimeout) {
+            config.set("message.timeout.ms", "3000");
         }
         config.set("compression.type", &self.compression);
         config.set("linger.ms", self.linger_ms.to_string());

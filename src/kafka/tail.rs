@@ -18,12 +18,13 @@ use super::reader::{ReadBack, partition_ids};
 use super::settings::KafkaSettings;
 
 /// Where to begin.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub enum From {
     /// At the first record there is.
     Beginning,
-    /// Milliseconds since 1970, by the records' own timestamps.
-    Time(i64),
+    /// Milliseconds since 1970, by the records' own timestamps; but no later than these offsets by
+    /// partition, and at the first record of a partition that has none; without offsets, the time alone.
+    Time(i64, BTreeMap<i32, i64>),
 }
 
 /// A record on its way past.
@@ -40,6 +41,12 @@ impl Passing<'_> {
     #[must_use]
     pub fn offset(&self) -> i64 {
         self.0.offset()
+    }
+
+    /// Its key, where it is text.
+    #[must_use]
+    pub fn key(&self) -> Option<&str> {
+        std::str::from_utf8(self.0.key()?).ok()
     }
 
     /// Its value; empty for a tombstone.
@@ -73,7 +80,7 @@ pub enum Tailed<T> {
 }
 
 /// What is wanted of a record.
-pub type Wanted<T> = fn(&Passing<'_>) -> Option<T>;
+type Wanted<T> = Box<dyn Fn(&Passing<'_>) -> Option<T> + Send>;
 
 /// The near end of a topic that is followed.
 pub struct Tail<T> {
@@ -85,6 +92,14 @@ impl<T> Tail<T> {
     /// The next thing that comes out; `None` when following has ended.
     pub async fn recv(&mut self) -> Option<Tailed<T>> {
         self.tailed.recv().await
+    }
+
+    /// The next things that come out, `limit` at most, behind what is in `into`; waits for ever once
+    /// following has ended.
+    pub async fn recv_many(&mut self, into: &mut Vec<Tailed<T>>, limit: usize) {
+        if self.tailed.recv_many(into, limit).await == 0 {
+            std::future::pending().await
+        }
     }
 
     /// Asks to be told [`Tailed::CaughtUp`] with this number.
@@ -107,11 +122,11 @@ pub fn follow<T: Send + 'static>(
     settings: KafkaSettings,
     topic: String,
     from: From,
-    wanted: Wanted<T>,
+    wanted: impl Fn(&Passing<'_>) -> Option<T> + Send + 'static,
 ) -> (Tail<T>, impl Future<Output = Result<(), KafkaError>> + Send + 'static) {
     let (sink, tailed) = tokio::sync::mpsc::channel(WAITING);
     let (asks, asked) = mpsc::channel();
-    let order = Order { topic, from, wanted, sink, asked };
+    let order = Order { topic, from, wanted: Box::new(wanted), sink, asked };
     let work = async move {
         let work = move || Follower::start(&settings, order)?.run();
         tokio::task::spawn_blocking(work).await.unwrap_or(Ok(()))
@@ -129,6 +144,9 @@ struct Order<T> {
 
 struct Follower<T> {
     consumer: BaseConsumer<Quiet>,
+    /// Asks where topics end: on the consumer's own connection every such question would wait for
+    /// the long poll before it, once for each partition.
+    asker: BaseConsumer<Quiet>,
     order: Order<T>,
     /// The next offset of every partition.
     next: BTreeMap<i32, i64>,
@@ -136,6 +154,9 @@ struct Follower<T> {
     owed: Option<(u64, BTreeMap<i32, i64>)>,
     /// Asked while no broker could say where the topic ends.
     unanswered: Option<u64>,
+    /// Partitions of a broker that cannot answer by time: passed over up to the first record of
+    /// this time or later, or this offset.
+    skipped: BTreeMap<i32, (i64, i64)>,
 }
 
 impl<T> Follower<T> {
@@ -146,8 +167,16 @@ impl<T> Follower<T> {
         // what has not been asked for yet waits at the broker, not in our memory
         config.set("queued.max.messages.kbytes", "8192").set("queued.min.messages", "1000");
         let consumer = config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
-        let mut follower =
-            Self { consumer, order, next: BTreeMap::new(), owed: None, unanswered: None };
+        let asker = config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
+        let mut follower = Self {
+            consumer,
+            asker,
+            order,
+            next: BTreeMap::new(),
+            owed: None,
+            unanswered: None,
+            skipped: BTreeMap::new(),
+        };
         let begun = follower.begin();
         begun.map_err(|source| KafkaError::Read { topic: follower.order.topic.clone(), source })?;
         Ok(follower)
@@ -155,12 +184,19 @@ impl<T> Follower<T> {
 
     fn begin(&mut self) -> Result<(), RdError> {
         let ends = self.ends()?;
-        let at = match self.order.from {
-            From::Beginning => BTreeMap::new(),
-            From::Time(at) => self.offsets_at(&ends, at)?,
+        let (time, no_later) = match &self.order.from {
+            From::Beginning => (None, BTreeMap::new()),
+            From::Time(time, no_later) => (Some(*time), no_later.clone()),
         };
+        let at = time.map_or(Ok(BTreeMap::new()), |time| self.offsets_at(&ends, time))?;
         for (partition, (low, high)) in ends {
-            let at = at.get(&partition).copied().unwrap_or(low);
+            let latest = no_later.get(&partition).copied();
+            let latest = latest.unwrap_or(if no_later.is_empty() { i64::MAX } else { low });
+            let found = at.get(&partition).copied();
+            if let (Some(time), None) = (time, found) {
+                self.skipped.insert(partition, (time, latest));
+            }
+            let at = found.map_or(low, |found| found.min(latest));
             self.next.insert(partition, at.clamp(low, high));
         }
         self.assign()
@@ -177,8 +213,8 @@ impl<T> Follower<T> {
     /// First offset of every partition, and the one behind its last.
     fn ends(&self) -> Result<BTreeMap<i32, (i64, i64)>, RdError> {
         let topic = &self.order.topic;
-        let partitions = partition_ids(&self.consumer, topic)?.into_iter();
-        let ends = |id| Ok((id, self.consumer.fetch_watermarks(topic, id, PATIENCE)?));
+        let partitions = partition_ids(&self.asker, topic)?.into_iter();
+        let ends = |id| Ok((id, self.asker.fetch_watermarks(topic, id, PATIENCE)?));
         partitions.map(ends).collect()
     }
 
@@ -210,7 +246,7 @@ impl<T> Follower<T> {
         for partition in ends.keys() {
             times.add_partition_offset(&self.order.topic, *partition, Offset::Offset(at))?;
         }
-        let Ok(found) = self.consumer.offsets_for_times(times, PATIENCE) else { return Ok(None) };
+        let Ok(found) = self.asker.offsets_for_times(times, PATIENCE) else { return Ok(None) };
         if found.elements().iter().any(|e| e.error().is_err()) {
             return Ok(None);
         }
@@ -248,7 +284,10 @@ impl<T> Follower<T> {
                 Some(Ok(message)) => {
                     messages += 1;
                     self.next.insert(message.partition(), message.offset() + 1);
-                    (self.order.wanted)(&Passing(&message)).map(Tailed::Record)
+                    match is_skipped(&mut self.skipped, &message) {
+                        true => None,
+                        false => (self.order.wanted)(&Passing(&message)).map(Tailed::Record),
+                    }
                 }
                 Some(Err(error)) => {
                     tracing::warn!(code = "tail_error", topic = %self.order.topic, error = %error, "reading a topic failed; it goes on");
@@ -303,4 +342,15 @@ impl<T> Follower<T> {
             tracing::warn!(code = "partitions_added", topic = %self.order.topic, count = added, "the topic has got more partitions");
         }
     }
+}
+
+/// Whether a record lies before the time from which its partition is wanted.
+fn is_skipped(skipped: &mut BTreeMap<i32, (i64, i64)>, message: &BorrowedMessage<'_>) -> bool {
+    let Some((from, latest)) = skipped.get(&message.partition()) else { return false };
+    let early = message.timestamp().to_millis().is_some_and(|at| at < *from);
+    if early && message.offset() < *latest {
+        return true;
+    }
+    skipped.remove(&message.partition());
+    false
 }

@@ -6,13 +6,16 @@
 pub(crate) mod startup;
 pub(crate) mod writer;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Receiver;
-use trunkline_protocol::domain::{GapId, Mono, Outcome, WriterId};
-use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, News, Stamped};
+use tokio::sync::watch;
+use trunkline_protocol::domain::{EventId, GapId, Mono, WriterId};
+use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, Known, News, Stamped};
 use trunkline_protocol::server_time::Reading;
+use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
 pub use startup::LedgerError;
@@ -21,6 +24,7 @@ use self::startup::{Place, fact, json, read_facts};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
+use crate::failpoint;
 use crate::kafka::reader::{ReadBack, partitions_of};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail, Tailed};
@@ -39,6 +43,8 @@ pub struct LedgerSettings {
     pub gaps_topic: String,
     /// Names the installation.
     pub instance: String,
+    /// The replicas of the installation, and which of them this process is.
+    pub roster: Roster,
     /// Organisation.
     pub org_id: String,
     /// This process.
@@ -61,8 +67,10 @@ pub struct Ledger {
     board: StatusBoard,
     /// Partitions of the state topic: one for each shard.
     partitions: usize,
-    /// Gaps that were spoken of, and how they were closed.
-    known: BTreeMap<GapId, Option<Outcome>>,
+    /// Gaps as they were recorded last.
+    told: BTreeMap<GapId, Gap>,
+    /// Gaps that are not done with.
+    unfinished: watch::Sender<Arc<Vec<Known>>>,
 }
 
 /// How long final claims may take to be acknowledged.
@@ -100,9 +108,12 @@ impl Ledger {
         };
         let nonce = settings.writer_id;
         read_facts(&place, nonce, &mut writer, &mut tail, &mut keeper, clock).await?;
-        let known = keeper.shards().values().flat_map(|ledger| ledger.gaps());
-        let known = known.map(|(id, gap)| (*id, gap.repair.outcome)).collect();
-        Ok(Self {
+        keeper.introduce(settings.roster.me(), clock.now().wall);
+        // an earlier process may have died between a fact and its record: what is open is told again
+        let told = keeper.shards().values().flat_map(|ledger| ledger.gaps());
+        let told = told.filter(|(_, gap)| gap.repair.outcome.is_some());
+        let told = told.map(|(id, gap)| (*id, gap.clone())).collect();
+        let ledger = Self {
             settings,
             clock,
             keeper,
@@ -112,14 +123,48 @@ impl Ledger {
             metrics,
             board,
             partitions,
-            known,
-        })
+            told,
+            unfinished: watch::Sender::default(),
+        };
+        ledger.show_gaps();
+        Ok(ledger)
     }
 
     /// Topics that were wanted when the facts were written, by shard.
     #[must_use]
-    pub fn plan(&self) -> Vec<std::collections::BTreeSet<String>> {
+    pub fn plan(&self) -> Vec<BTreeSet<String>> {
         self.keeper.plan()
+    }
+
+    /// Gaps that are not done with, as they are at every moment.
+    #[must_use]
+    pub fn gaps(&self) -> watch::Receiver<Arc<Vec<Known>>> {
+        self.unfinished.subscribe()
+    }
+
+    /// Records that history gave for gaps that are not done with.
+    #[must_use]
+    pub fn written(&self) -> BTreeMap<GapId, BTreeSet<EventId>> {
+        let of = |known: &Known| {
+            let ids = self.keeper.shards().get(&known.shard)?.written(known.gap.gap)?;
+            Some((known.gap.gap, ids.clone()))
+        };
+        self.keeper.unfinished(self.clock.now().wall).iter().filter_map(of).collect()
+    }
+
+    fn show_gaps(&self) {
+        let now = self.clock.now().wall;
+        let (living, roster) = (self.keeper.living_replicas(now), &self.settings.roster);
+        let mut unfinished = self.keeper.unfinished(now);
+        // one replica reads history for a shard; should two do it, the records are the same
+        unfinished.retain(|known| roster.is_in_charge(known.shard, &living));
+        self.unfinished.send_if_modified(|known| {
+            let changed = **known != unfinished;
+            if changed {
+                *known = Arc::new(unfinished);
+            }
+            changed
+        });
     }
 
     /// Runs until nobody has news any more and the last claims are acknowledged.
@@ -140,7 +185,10 @@ impl Ledger {
                 biased;
                 told = news.recv(), if deadline.is_none() => match told {
                     Some(told) => self.keeper.handle(told, self.clock.now().wall),
-                    None => deadline = Some(self.clock.mono() + FLUSH),
+                    None => {
+                        failpoint::pass("term.final_claim");
+                        deadline = Some(self.clock.mono() + FLUSH);
+                    }
                 },
                 Some(Tailed::Record(record)) = self.tail.recv() => {
                     if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
@@ -161,7 +209,11 @@ impl Ledger {
     }
 
     fn apply(&mut self) {
+        let mut gaps_changed = false;
         while let Some(action) = self.keeper.poll() {
+            if let Action::Write(stamped) = &action {
+                gaps_changed |= matches!(stamped.fact, Fact::Gap(_));
+            }
             match action {
                 Action::Write(stamped) => self.write(&stamped),
                 Action::Contradiction(epoch) => {
@@ -170,22 +222,41 @@ impl Ledger {
                 }
             }
         }
+        if gaps_changed {
+            self.tell_gaps();
+            self.show_gaps();
+        }
     }
 
     fn write(&mut self, stamped: &Stamped) {
+        failpoint::pass(before(&stamped.fact));
         let partition = usize::from(stamped.shard) % self.partitions;
         let partition = i32::try_from(partition).ok();
         let key = stamped.key(&self.settings.instance);
         self.writer.write(&self.settings.state_topic, partition, &key, json(stamped));
-        if let Fact::Gap(gap) = &stamped.fact {
-            self.gap(stamped.shard, gap);
+        if matches!(stamped.fact, Fact::Claim { .. }) {
+            failpoint::pass("state.claim.sent");
         }
     }
 
-    fn gap(&mut self, shard: u16, gap: &Gap) {
+    /// Records what changed of gaps. One replica does it for a shard, or an older view of another one
+    /// could come behind a newer.
+    fn tell_gaps(&mut self) {
+        let living = self.keeper.living_replicas(self.clock.now().wall);
+        let roster = &self.settings.roster;
+        let ours = self.keeper.shards().iter().filter(|(s, _)| roster.is_in_charge(**s, &living));
+        let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
+        let changed = gaps.filter(|(_, gap)| self.told.get(&gap.gap) != Some(gap));
+        let changed: Vec<(u16, Gap)> = changed.map(|(shard, gap)| (shard, gap.clone())).collect();
+        changed.iter().for_each(|(shard, gap)| self.tell_gap(*shard, gap));
+    }
+
+    fn tell_gap(&mut self, shard: u16, gap: &Gap) {
         let (key, value) = self.encoder.gap(shard, gap, &self.settings.timings);
         self.writer.write(&self.settings.gaps_topic, None, &key, value);
-        if self.known.insert(gap.gap, gap.repair.outcome) == Some(gap.repair.outcome) {
+        failpoint::pass("gap.sent");
+        let before = self.told.insert(gap.gap, gap.clone());
+        if before.is_some_and(|before| before.repair.outcome == gap.repair.outcome) {
             return; // it moved, which is no news for people
         }
         self.metrics.gap(gap.cause, gap.repair.outcome);
@@ -203,7 +274,9 @@ impl Ledger {
         );
     }
 
-    fn show(&self) {
+    fn show(&mut self) {
+        self.tell_gaps();
+        self.show_gaps();
         let now = self.clock.now();
         let mut oldest = None;
         for (shard, ledger) in self.keeper.shards() {
@@ -218,5 +291,22 @@ impl Ledger {
         self.metrics.oldest_gap(oldest);
         let error = self.clock.server_at(now.mono).map(Reading::error);
         self.metrics.clock(error, self.clock.local_ahead_ms());
+    }
+}
+
+/// The place before a fact is written.
+fn before(fact: &Fact) -> &'static str {
+    match fact {
+        Fact::Replica { .. } => "state.replica.before",
+        Fact::Set { .. } => "state.set.before",
+        Fact::Epoch { .. } => "state.epoch.before",
+        Fact::Claim { .. } => "state.claim.before",
+        Fact::End { .. } => "state.end.before",
+        Fact::Doubt { .. } => "state.doubt.before",
+        Fact::Wanted { .. } => "state.wanted.before",
+        Fact::Gap(gap) if gap.repair.outcome.is_some() => "gap.close.before",
+        Fact::Gap(gap) if !gap.repair.reads.is_empty() => "bf.reading.before",
+        Fact::Gap(_) => "gap.open.before",
+        Fact::Written { .. } => "bf.cursor.before",
     }
 }

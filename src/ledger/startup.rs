@@ -12,6 +12,7 @@ use trunkline_protocol::ledger::{Keeper, Stamped, VERSION};
 
 use super::writer::Writer;
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::kafka::KafkaError;
 use crate::kafka::reader::ReadBack;
 use crate::kafka::tail::{Tail, Tailed};
@@ -105,6 +106,7 @@ pub(super) async fn read_facts(
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
         writer.write(place.topic, Some(partition), &format!("{key}/{partition}"), note.clone());
     }
+    failpoint::pass("state.barrier.sent");
     let deadline = clock.mono() + place.patience;
     let mut seen = BTreeSet::new();
     let mut owned = false;
@@ -119,6 +121,7 @@ pub(super) async fn read_facts(
             let (topic, seconds) = (place.topic.to_owned(), place.patience.as_secs());
             return Err(LedgerError::NoBarrier { topic, seconds });
         };
+        failpoint::pass("state.barrier.reading");
         match understand(&record.value) {
             Understood::Fact(stamped) if stamped.v > VERSION => {
                 return Err(LedgerError::Newer { topic: place.topic.to_owned(), found: stamped.v });

@@ -10,6 +10,7 @@ use trunkline_protocol::domain::Mono;
 use trunkline_protocol::producer::{Fate, ProducerWatch};
 
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::kafka::producer::{Producer, Report, Taken};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::{Handover, Headers, KafkaError};
@@ -88,7 +89,10 @@ impl Writer {
             return; // an older value of its key
         };
         match report.fate {
-            Fate::Delivered => _ = self.open.remove(&id),
+            Fate::Delivered => {
+                failpoint::pass("state.acked");
+                self.open.remove(&id);
+            }
             Fate::Retriable | Fate::OutOfOrder | Fate::Fatal | Fate::Refused => {
                 if let Some(open) = self.open.get_mut(&id) {
                     open.token = None;

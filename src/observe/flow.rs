@@ -1,7 +1,7 @@
 //! Flow conservation: received = published + deduplicated + quarantined + in flight, at every look.
 //!
-//! An event in flight carries an [`InFlight`] ticket. The tickets alive *are* the events in
-//! flight: nothing here is computed as a difference, so an event that vanished without a verdict
+//! An event in flight carries an [`InFlight`] ticket. The tickets alive, and those of events that
+//! wait on a disk, *are* the events in flight: nothing here is computed as a difference, so an event that vanished without a verdict
 //! shows as a residual. A look excludes every change, therefore all counters belong together.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -54,7 +54,7 @@ pub struct FlowSnapshot {
     pub deduplicated: u64,
     /// Raw bytes acknowledged on the quarantine topic, in the order of [`RejectReason::ALL`].
     pub quarantined: [u64; REASONS],
-    /// Tickets alive.
+    /// Tickets alive or parked.
     pub in_flight: u64,
 }
 
@@ -71,6 +71,12 @@ impl Flow {
         let _change = self.0.change();
         self.0.received[class.index()].fetch_add(1, Ordering::Relaxed);
         self.0.in_flight.fetch_add(1, Ordering::Relaxed);
+        InFlight { flow: Arc::clone(&self.0), class, origin, open: true }
+    }
+
+    /// The ticket of an event that was parked.
+    #[must_use]
+    pub fn unpark(&self, class: TopicClass, origin: Origin) -> InFlight {
         InFlight { flow: Arc::clone(&self.0), class, origin, open: true }
     }
 
@@ -129,6 +135,12 @@ impl InFlight {
         self.close(|flow| &flow.deduplicated);
     }
 
+    /// The event goes on without its ticket, on a disk; it stays in flight until
+    /// [`Flow::unpark`] and a verdict.
+    pub fn park(mut self) {
+        self.open = false;
+    }
+
     /// The event's raw bytes were acknowledged on the quarantine topic.
     pub fn quarantined(self, reason: RejectReason) {
         self.close(|flow| &flow.quarantined[reason as usize]);
@@ -179,6 +191,15 @@ mod tests {
         c.quarantined(RejectReason::Malformed);
         let seen = flow.snapshot();
         assert_eq!((seen.residual(), seen.in_flight), (0, 1));
+    }
+
+    #[test]
+    fn an_event_that_waits_on_a_disk_is_in_flight_until_its_verdict() {
+        let flow = Flow::new();
+        flow.receive(TopicClass::Queue, Origin::Live).park();
+        assert_eq!((flow.snapshot().residual(), flow.snapshot().in_flight), (0, 1));
+        InFlight::published(&mut vec![flow.unpark(TopicClass::Queue, Origin::Live)]);
+        assert_eq!((flow.snapshot().residual(), flow.snapshot().in_flight), (0, 0));
     }
 
     #[test]

@@ -14,6 +14,7 @@ use trunkline_protocol::domain::{
     EndReason, GapCause, Leg, Outcome, RejectReason, TopicClass, Wall,
 };
 use trunkline_protocol::gate::Endpoint;
+use trunkline_protocol::ledger::Source;
 use trunkline_protocol::producer::RebuildCause;
 
 use super::flow::Flow;
@@ -33,6 +34,12 @@ pub struct Metrics {
     pub sequence: SequenceMetrics,
     /// Of the broker.
     pub publish: PublishMetrics,
+    /// Of the disk.
+    pub spool: SpoolMetrics,
+    /// Of what other replicas write.
+    pub standby: StandbyMetrics,
+    /// Of the broker, where history is written; shown nowhere, lest it hide the journey's.
+    pub backfill: PublishMetrics,
     /// Of coverage and its gaps.
     pub proof: ProofMetrics,
 }
@@ -50,6 +57,9 @@ impl Metrics {
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
             publish: PublishMetrics::new(&make),
+            spool: SpoolMetrics::new(&make),
+            standby: StandbyMetrics::new(&make),
+            backfill: PublishMetrics::new(&Make(&Registry::new())),
             proof: ProofMetrics::new(&make),
             registry,
             flow,
@@ -85,8 +95,9 @@ impl Metrics {
                 };
             }
         };
-        let class =
-            |counts: [u64; 5]| TopicClass::ALL.map(|class| (class.as_str(), counts[class.index()]));
+        let class = |counts: [u64; TopicClass::ALL.len()]| {
+            TopicClass::ALL.map(|class| (class.as_str(), counts[class.index()]))
+        };
         family(names::EVENTS_RECEIVED, &class(seen.received));
         family(names::EVENTS_PUBLISHED, &class(seen.published));
         family(names::EVENTS_DEDUPLICATED, &[("", seen.deduplicated)]);
@@ -322,6 +333,7 @@ pub struct SequenceMetrics {
     window: Gauge,
     evicted: IntCounter,
     held: Gauge,
+    doubts: IntCounterVec,
 }
 
 impl SequenceMetrics {
@@ -330,7 +342,19 @@ impl SequenceMetrics {
             window: make.gauge(names::DEDUPE_WINDOW),
             evicted: make.counter(names::DEDUPE_EVICTED),
             held: make.gauge(names::SPLICE_HELD),
+            doubts: Self::doubts(make),
         }
+    }
+
+    fn doubts(make: &Make<'_>) -> IntCounterVec {
+        let doubts = make.counters(names::DOUBTS);
+        drop(doubts.with_label_values(&["cross_channel"]));
+        doubts
+    }
+
+    /// A coverage was taken back.
+    pub fn doubted(&self, check: &str) {
+        self.doubts.with_label_values(&[check]).inc();
     }
 
     /// So many ids are remembered.
@@ -427,6 +451,100 @@ impl Acks {
     }
 }
 
+/// Of the disk.
+#[derive(Clone)]
+pub struct SpoolMetrics {
+    bytes: Gauge,
+    capacity: Gauge,
+    oldest: Gauge,
+    sync: Histogram,
+    failed: Gauge,
+    waiting: Gauge,
+    replayed: IntCounter,
+    read_back: IntCounter,
+    damaged: IntCounter,
+}
+
+impl SpoolMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        Self {
+            bytes: make.gauge(names::SPOOL_BYTES),
+            capacity: make.gauge(names::SPOOL_CAPACITY),
+            oldest: make.gauge(names::SPOOL_OLDEST),
+            sync: make.histogram(names::SPOOL_SYNC),
+            failed: make.gauge(names::SPOOL_FAILED),
+            waiting: make.gauge(names::SPOOL_WAITING),
+            replayed: make.counter(names::SPOOL_REPLAYED),
+            read_back: make.counter(names::SPOOL_READ_BACK),
+            damaged: make.counter(names::SPOOL_DAMAGED),
+        }
+    }
+
+    /// An event was read back.
+    pub fn read_back(&self) {
+        self.read_back.inc();
+    }
+
+    /// Events that were read back.
+    #[must_use]
+    pub fn events_read_back(&self) -> u64 {
+        self.read_back.get()
+    }
+
+    /// What an earlier process left.
+    pub fn recovered(&self, events: u64, damaged: u64, capacity: u64) {
+        self.replayed.inc_by(events);
+        self.damaged.inc_by(damaged);
+        self.capacity.set(capacity as f64);
+    }
+
+    /// A group is durable.
+    pub fn synced(&self, took: Duration) {
+        self.sync.observe(took.as_secs_f64());
+    }
+
+    /// How it stands.
+    pub fn look(&self, bytes: u64, oldest: Option<Wall>, waiting: usize, failed: bool) {
+        self.bytes.set(bytes as f64);
+        self.oldest.set(oldest.map_or(0.0, seconds));
+        self.waiting.set(waiting as f64);
+        self.failed.set(f64::from(u8::from(failed)));
+    }
+}
+
+/// Of what other replicas write.
+#[derive(Clone)]
+pub struct StandbyMetrics {
+    held: Gauge,
+    seen: IntCounter,
+    stood_in: IntCounter,
+}
+
+impl StandbyMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        Self {
+            held: make.gauge(names::STANDBY_HELD),
+            seen: make.counter(names::STANDBY_SEEN),
+            stood_in: make.counter(names::STANDBY_WRITTEN),
+        }
+    }
+
+    /// So many are held.
+    pub fn held(&self, count: usize) {
+        self.held.set(count as f64);
+    }
+
+    /// Another replica wrote an event that was held.
+    pub fn seen(&self) {
+        self.seen.inc();
+    }
+
+    /// An event is written in another replica's place.
+    pub fn stood_in(&self) {
+        self.stood_in.inc();
+    }
+}
+
 /// Of coverage and its gaps.
 #[derive(Clone)]
 pub struct ProofMetrics {
@@ -434,10 +552,13 @@ pub struct ProofMetrics {
     open: GaugeVec,
     gaps: IntCounterVec,
     oldest: Gauge,
+    recovered: IntCounter,
+    reads: IntCounterVec,
     clock_error: Gauge,
     clock_ahead: Gauge,
     violations: IntCounterVec,
     certificates: IntCounterVec,
+    certified_at: Gauge,
 }
 
 /// The rules of delivery that are watched, by their numbers in `docs/delivery.md`.
@@ -453,15 +574,23 @@ impl ProofMetrics {
             open: make.gauges(names::GAPS_OPEN),
             gaps: make.counters(names::GAPS),
             oldest: make.gauge(names::GAP_OLDEST),
+            recovered: make.counter(names::GAP_RECOVERED),
+            reads: make.counters(names::HISTORY_READS),
             clock_error: make.gauge(names::CLOCK_ERROR),
             clock_ahead: make.gauge(names::CLOCK_AHEAD),
             violations: make.counters(names::INVARIANT_VIOLATIONS),
             certificates: make.counters(names::CERTIFICATES),
+            certified_at: make.gauge(names::CERTIFIED_AT),
         };
         for cause in GapCause::ALL {
             let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str());
             for outcome in outcomes.chain(["opened"]) {
                 drop(made.gaps.with_label_values(&[cause.as_str(), outcome]));
+            }
+        }
+        for source in [Source::Query, Source::Jobs] {
+            for outcome in ["whole", "failed"] {
+                drop(made.reads.with_label_values(&[source.as_str(), outcome]));
             }
         }
         for level in Level::ALL {
@@ -494,10 +623,32 @@ impl ProofMetrics {
         self.oldest.set(from.map_or(0.0, seconds));
     }
 
+    /// History was read for a gap, and gave so many records for it.
+    pub fn history_read(&self, source: Source, written: u64) {
+        self.reads.with_label_values(&[source.as_str(), "whole"]).inc();
+        self.recovered.inc_by(written);
+    }
+
+    /// A reading of history failed.
+    pub fn history_failed(&self, source: Source) {
+        self.reads.with_label_values(&[source.as_str(), "failed"]).inc();
+    }
+
     /// How well the platform's clock is known, and how far ours is ahead of it.
     pub fn clock(&self, error: Option<Duration>, ahead_ms: i64) {
         self.clock_error.set(error.map_or(f64::INFINITY, |error| error.as_secs_f64()));
         self.clock_ahead.set(ahead_ms as f64 / 1000.0);
+    }
+
+    /// Certificates say all that was known by then.
+    pub fn up_to_date(&self, at: Wall) {
+        self.certified_at.set(seconds(at));
+    }
+
+    /// Certificates say all that was known by then, seconds since 1970.
+    #[must_use]
+    pub fn up_to_date_at(&self) -> f64 {
+        self.certified_at.get()
     }
 
     /// A certificate was published.

@@ -36,8 +36,38 @@ pub struct Status {
     pub checks: BTreeMap<&'static str, Check>,
     /// Topics of Kafka that are weaker than promised.
     pub durability: Vec<String>,
+    /// The disk; nothing without a spool.
+    pub spool: Option<SpoolStatus>,
     /// Coverage by shard.
     pub coverage: BTreeMap<u16, Coverage>,
+    /// The reading of history under way.
+    pub backfill: Option<Backfill>,
+}
+
+/// How far a reading of history is.
+#[derive(Clone, Debug, Serialize)]
+pub struct Backfill {
+    /// `query` or `jobs`.
+    pub source: &'static str,
+    /// Parts of its time that were read.
+    pub parts_read: usize,
+    /// Parts in all.
+    pub parts: usize,
+    /// Conversations shown so far.
+    pub rows: u64,
+    /// Requests so far.
+    pub requests: u64,
+}
+
+/// What lies on the disk.
+#[derive(Clone, Debug, Serialize)]
+pub struct SpoolStatus {
+    /// `beside` the send, `behind` when it gives back what memory had no room for, `full`, `failed`.
+    pub state: &'static str,
+    /// On the disk and on their way there.
+    pub bytes: u64,
+    /// Events from the oldest one on that Kafka has not acknowledged.
+    pub waiting: usize,
 }
 
 /// What is proven of a shard.
@@ -111,6 +141,11 @@ impl StatusBoard {
         }
     }
 
+    /// A reading of history went on, or is over.
+    pub fn backfill(&self, progress: Option<Backfill>) {
+        self.lock().backfill = progress;
+    }
+
     /// A socket ended.
     pub fn ended(&self, leg: Leg, reason: EndReason, at: Wall) {
         let mut status = self.lock();
@@ -134,6 +169,11 @@ impl StatusBoard {
     /// Topics of Kafka that are weaker than promised.
     pub fn durability(&self, weak: Vec<String>) {
         self.lock().durability = weak;
+    }
+
+    /// How the spool stands.
+    pub fn spool(&self, spool: SpoolStatus) {
+        self.lock().spool = Some(spool);
     }
 
     /// What is proven of a shard.

@@ -13,10 +13,12 @@ use std::time::Duration;
 use tokio::sync::mpsc::UnboundedReceiver;
 use trunkline_protocol::domain::{Mono, Now, RejectReason};
 use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
+use trunkline_protocol::seeded::{Bug, planted};
 
 use super::router::FreeHeaders;
 use super::{Destination, Parcel, PublishError, Record, Returned, Waiting};
 use crate::clock::Clock;
+use crate::failpoint;
 use crate::kafka::Handover;
 use crate::kafka::producer::{Failure, Producer, Report, Taken};
 use crate::kafka::settings::KafkaSettings;
@@ -243,7 +245,12 @@ impl Stage {
         match self.producer.enqueue(Handover { topic, partition: None, key, value, headers, token })
         {
             Taken::Yes => {
+                failpoint::pass("prod.taken");
                 self.outstanding += 1;
+                None
+            }
+            Taken::Full if planted(Bug::DropOnFull) => {
+                self.delivered(token, self.clock.now());
                 None
             }
             Taken::Full => {
@@ -275,6 +282,7 @@ impl Stage {
 
     fn delivered(&mut self, token: usize, now: Now) {
         self.watch.handle(Fate::Delivered);
+        failpoint::pass("prod.delivered");
         let Some(waiting) = self.slot(token).and_then(Option::take) else {
             return;
         };

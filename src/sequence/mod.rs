@@ -1,15 +1,17 @@
-//! 3 KEEP ONCE: duplicates and splice.
+//! 3 KEEP ONCE: what was understood, given to the rules, and what they say of it, shown.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 
-use trunkline_protocol::dedupe::{Dedupe, Verdict, Window};
+use tokio::sync::watch;
+use trunkline_protocol::audit::Suspect;
+use trunkline_protocol::dedupe::Window;
 use trunkline_protocol::domain::{
     EndReason, EpochId, Event, EventId, Leg, Mono, Quarantined, Wall,
 };
 use trunkline_protocol::journal::Journal;
 use trunkline_protocol::ledger::News;
-use trunkline_protocol::splice::Splice;
-use trunkline_protocol::watermark::Watermark;
+use trunkline_protocol::sequence::{self, Sequence};
+use trunkline_protocol::timings::Timings;
 
 use crate::clock::Clock;
 use crate::observe::flow::InFlight;
@@ -58,201 +60,156 @@ pub enum Kept {
     Rejected(Quarantined, InFlight, u64),
 }
 
-/// Drives dedupe, splice, journal and watermarks.
+/// Drives [`Sequence`].
 pub struct Stage {
     clock: Clock,
-    dedupe: Dedupe,
-    splice: Splice<Parcel>,
-    journal: Journal,
-    marks: BTreeMap<EpochId, Mark>,
-    news: VecDeque<News>,
+    rules: Sequence<Parcel>,
     metrics: SequenceMetrics,
-}
-
-#[derive(Debug, Default)]
-struct Mark {
-    watermark: Watermark,
-    ended: bool,
+    /// Where the coverage of a suspected socket is told.
+    suspects: watch::Sender<Option<EpochId>>,
 }
 
 enum Parcel {
     Event(Event, InFlight),
     Rejected(Quarantined, InFlight),
-    Pong(EpochId, Wall),
 }
 
-impl Parcel {
+impl sequence::Parcel for Parcel {
     fn epoch(&self) -> EpochId {
         match self {
             Self::Event(event, _) => event.frame.epoch,
             Self::Rejected(rejected, _) => rejected.epoch,
-            Self::Pong(epoch, _) => *epoch,
         }
     }
 
-    /// A barrier has no identity.
-    fn id(&self) -> Option<EventId> {
+    fn id(&self) -> EventId {
         match self {
-            Self::Event(event, _) => Some(event.id),
-            Self::Rejected(rejected, _) => Some(rejected.id),
-            Self::Pong(..) => None,
+            Self::Event(event, _) => event.id,
+            Self::Rejected(rejected, _) => rejected.id,
+        }
+    }
+
+    fn again(self) {
+        match self {
+            Self::Event(_, ticket) | Self::Rejected(_, ticket) => ticket.deduplicated(),
         }
     }
 }
 
-/// Events of one joining channel that may wait; beyond it the splice is taken for found.
-const HELD_CAP: usize = 10_000;
+/// Puts what is kept behind what waits.
+fn behind(ready: &mut VecDeque<Kept>) -> impl FnMut(Parcel, u64) {
+    |parcel, number| {
+        ready.push_back(match parcel {
+            Parcel::Event(event, ticket) => Kept::Event(event, ticket, number),
+            Parcel::Rejected(raw, ticket) => Kept::Rejected(raw, ticket, number),
+        });
+    }
+}
 
 impl Stage {
     /// Remembers nothing yet.
     #[must_use]
-    pub fn new(
-        clock: Clock,
-        window: Window,
-        hold: std::time::Duration,
-        metrics: SequenceMetrics,
-    ) -> Self {
-        Self {
-            clock,
-            dedupe: Dedupe::new(window),
-            splice: Splice::new(hold, HELD_CAP),
-            journal: Journal::new(),
-            marks: BTreeMap::new(),
-            news: VecDeque::new(),
-            metrics,
-        }
+    pub fn new(clock: Clock, window: Window, timings: &Timings, metrics: SequenceMetrics) -> Self {
+        let rules = Sequence::new(window, timings);
+        Self { clock, rules, metrics, suspects: watch::Sender::default() }
+    }
+
+    /// Coverages of sockets that did not hear what their siblings heard, the newest.
+    #[must_use]
+    pub fn suspects(&self) -> watch::Receiver<Option<EpochId>> {
+        self.suspects.subscribe()
+    }
+
+    /// As [`Sequence::resuming`].
+    #[must_use]
+    pub fn resuming(mut self, journal: Journal) -> Self {
+        self.rules = self.rules.resuming(journal);
+        self
     }
 
     /// When [`Self::handle_timeout`] has something to do.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.splice.poll_timeout()
+        self.rules.poll_timeout()
     }
 
     /// What was kept under these numbers became durable.
     pub fn durable(&mut self, numbers: impl Iterator<Item = u64>) {
-        let before = self.journal.durable_below();
-        numbers.for_each(|number| self.journal.durable(number));
-        if self.journal.durable_below() > before {
-            self.prove();
-        }
+        self.rules.durable(numbers);
+    }
+
+    /// As [`Sequence::logged`].
+    pub fn logged(&mut self, id: EventId) -> Option<u64> {
+        self.rules.logged(id, self.clock.mono())
+    }
+
+    /// As [`Sequence::must_replay`].
+    pub fn must_replay(&mut self, id: EventId, number: u64) -> bool {
+        self.rules.must_replay(id, number, self.clock.mono())
     }
 
     /// What became proven since the last call, in order.
     pub fn poll_news(&mut self) -> Option<News> {
-        self.news.pop_front()
+        self.rules.poll_news()
     }
 
     /// Lets go of what waited long enough for its splice.
     pub fn handle_timeout(&mut self, ready: &mut VecDeque<Kept>) {
-        let released = self.splice.handle_timeout(self.clock.mono());
-        released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+        for suspect in self.rules.handle_timeout(self.clock.mono(), &mut behind(ready)) {
+            self.tell(suspect);
+        }
+    }
+
+    /// The input is not taken for now: silence says nothing about a socket.
+    pub fn pause(&mut self) {
+        self.rules.pause();
+    }
+
+    fn tell(&self, suspect: Suspect) {
+        self.suspects.send_replace(Some(suspect.epoch));
+        self.metrics.doubted("cross_channel");
+        tracing::warn!(
+            code = "channel_suspected",
+            shard = suspect.leg.shard,
+            leg = suspect.leg.ordinal,
+            since_ms = suspect.since.0,
+            "a channel does not hear what its sibling hears; its coverage is doubted and it is replaced"
+        );
     }
 
     /// The sockets are gone: nothing is left to wait for.
     pub fn finish(&mut self, ready: &mut VecDeque<Kept>) {
-        let released = self.splice.handle_timeout(Mono(u64::MAX));
-        released.into_iter().for_each(|parcel| self.keep(parcel, ready));
+        self.rules.finish(self.clock.mono(), &mut behind(ready));
     }
 
     /// Shows what is held and remembered.
     pub fn look(&self) {
-        self.metrics.held(self.splice.held());
-        self.metrics.window_events(self.dedupe.len());
+        self.metrics.held(self.rules.held());
+        self.metrics.window_events(self.rules.remembered());
     }
 
     /// Takes one parcel; what is kept goes behind `ready`.
     pub fn take(&mut self, understood: Understood, ready: &mut VecDeque<Kept>) {
+        let (now, before) = (self.clock.mono(), self.rules.evicted_early());
+        let kept = &mut behind(ready);
         match understood {
-            Understood::Opened { epoch, leg: _, joining } => {
-                self.marks.entry(epoch).or_default();
-                if joining {
-                    self.splice.joins(epoch, self.clock.mono());
-                }
+            Understood::Opened { epoch, leg, joining } => {
+                self.rules.opened(epoch, leg, joining, self.clock.now());
             }
             Understood::Ended { epoch, leg: _, reason } => {
-                let released = self.splice.release(epoch).into_vec();
-                released.into_iter().for_each(|parcel| self.keep(parcel, ready));
-                if let Some(mark) = self.marks.get_mut(&epoch) {
-                    mark.ended = true;
-                    self.news.push_back(News::Ended { epoch, reason });
-                }
-                self.prove();
+                self.rules.ended(epoch, reason, now, kept);
             }
-            Understood::Event(event, ticket) => self.arrive(Parcel::Event(event, ticket), ready),
+            Understood::Event(event, ticket) => {
+                self.rules.heard(event.frame.epoch, event.id, event.frame.received.mono);
+                self.rules.arrive(Parcel::Event(event, ticket), now, kept);
+            }
             Understood::Rejected(rejected, ticket) => {
-                self.arrive(Parcel::Rejected(rejected, ticket), ready);
+                self.rules.arrive(Parcel::Rejected(rejected, ticket), now, kept);
             }
-            Understood::Pong { epoch, sent } => self.arrive(Parcel::Pong(epoch, sent), ready),
+            Understood::Pong { epoch, sent } => self.rules.pong(epoch, sent, now, kept),
         }
-    }
-
-    fn arrive(&mut self, parcel: Parcel, ready: &mut VecDeque<Kept>) {
-        if self.splice.is_idle() {
-            self.keep(parcel, ready);
-            return;
-        }
-        let (id, epoch) = (parcel.id(), parcel.epoch());
-        let seen = id.is_some_and(|id| self.dedupe.contains(id));
-        let released = self.splice.arrive(epoch, id, parcel, seen).into_vec();
-        let went_on = !released.is_empty();
-        released.into_iter().for_each(|parcel| self.keep(parcel, ready));
-        if let Some(id) = id.filter(|_| went_on) {
-            let others = self.splice.established(id).into_vec();
-            others.into_iter().for_each(|parcel| self.keep(parcel, ready));
-        }
-    }
-
-    fn keep(&mut self, parcel: Parcel, ready: &mut VecDeque<Kept>) {
-        let epoch = parcel.epoch();
-        let Some(id) = parcel.id() else {
-            if let (Parcel::Pong(_, sent), Some(mark)) = (parcel, self.marks.get_mut(&epoch)) {
-                mark.watermark.pong(sent);
-                self.prove();
-            }
-            return;
-        };
-        let before = self.dedupe.evicted_early();
-        let number = self.journal.next();
-        let durable_below = self.journal.durable_below();
-        let kept = match self.dedupe.offer(id, number, durable_below, self.clock.mono()) {
-            Verdict::First => {
-                self.journal.keep();
-                ready.extend(match parcel {
-                    Parcel::Event(event, ticket) => Some(Kept::Event(event, ticket, number)),
-                    Parcel::Rejected(raw, ticket) => Some(Kept::Rejected(raw, ticket, number)),
-                    Parcel::Pong(..) => None,
-                });
-                number
-            }
-            Verdict::Seen(kept) => {
-                match parcel {
-                    Parcel::Event(_, ticket) | Parcel::Rejected(_, ticket) => ticket.deduplicated(),
-                    Parcel::Pong(..) => {}
-                }
-                kept
-            }
-        };
-        if let Some(mark) = self.marks.get_mut(&epoch) {
-            mark.watermark.heard(kept); // a duplicate waits for the copy that was kept (I5)
-        }
-        if self.dedupe.evicted_early() > before {
+        if self.rules.evicted_early() > before {
             self.metrics.evicted_generation();
         }
-    }
-
-    fn prove(&mut self) {
-        let below = self.journal.durable_below();
-        let news = &mut self.news;
-        self.marks.retain(|&epoch, mark| {
-            if let Some(to) = mark.watermark.durable_below(below) {
-                news.push_back(News::Moved { epoch, to });
-            }
-            let settled = mark.ended && mark.watermark.is_settled();
-            if settled {
-                news.push_back(News::Settled { epoch });
-            }
-            !settled
-        });
     }
 }

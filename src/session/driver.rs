@@ -11,6 +11,7 @@ use trunkline_protocol::session::{Action, Input, Session};
 
 use super::transport::Socket;
 use super::{Heard, SessionParts, SocketCommand, SocketEvent, SocketOrder};
+use crate::failpoint;
 use crate::observe::metrics::LastFrame;
 
 /// Opens a socket and reads it to its end. Never loses a message it has read: room in the queue
@@ -176,6 +177,7 @@ impl Reader {
                 Sniff::Event(class) => self.event(text.as_str(), class, now, room),
                 Sniff::Unreadable => self.event(text.as_str(), TopicClass::Other, now, room),
                 Sniff::Pong => {
+                    failpoint::pass("ch.pong.received");
                     if let Some(sent) = self.ping_sent.take() {
                         self.parts.metrics.pong(self.order.leg, now.mono.since(sent), now.wall);
                         // without an answer of the platform nothing can be said in its time
@@ -208,6 +210,7 @@ impl Reader {
     }
 
     fn event(&mut self, text: &str, class: TopicClass, now: Now, room: Permit<'_, Heard>) {
+        failpoint::pass("rx.read");
         let ticket = self.parts.flow.receive(class, Origin::Live);
         let (epoch, leg) = (self.order.epoch, self.order.leg);
         // copied: a small message would keep its whole read buffer alive in the queue
@@ -223,6 +226,7 @@ impl Reader {
                 Action::SendPing => {
                     self.ping_sent = Some(self.parts.clock.mono());
                     self.send(Message::text("{\"message\":\"ping\"}")).await;
+                    failpoint::pass("ch.ping.sent");
                 }
                 Action::SendProtocolPing => self.send(Message::Ping(Vec::new().into())).await,
                 Action::Live => tell(&self.events, self.order.tag, SocketEvent::Live).await,

@@ -1,5 +1,6 @@
 //! The task that certifies, on topics that are written here.
 
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rdkafka::mocking::MockCluster;
@@ -16,6 +17,7 @@ use trunkline::observe::metrics::Metrics;
 use trunkline::supervisor::Supervisor;
 use trunkline_protocol::certifier::Certificate;
 use trunkline_protocol::domain::{EpochId, Frame, Interval, Leg, Mono, Now, Wall, WriterId};
+use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::ledger::{Fact, Stamped, VERSION, Want, digest};
 use trunkline_protocol::timings::Timings;
@@ -121,12 +123,16 @@ async fn a_record_that_comes_after_its_certificate_is_counted_and_certifying_goe
         quarantine_topic: topic("quarantine"),
         certificates_topic: topic("certificates"),
         timings,
+        place: 0,
+        count: 1,
     };
     let (org_id, instance) = ("org".to_owned(), "i".to_owned());
     let source = ProofSource { org_id, instance, writer_id: WRITER };
     let encoder = ProofEncoder { source, gap_schema: 2, certificate_schema: 3 };
     let metrics = Metrics::new(Flow::new());
-    let certify = Certify::new(settings, clock, encoder, metrics.proof.clone()).expect("ready");
+    let recent = Arc::new(Mutex::new(Recent::new(Duration::from_secs(1), 1)));
+    let certify =
+        Certify::new(settings, clock, encoder, metrics.proof.clone(), recent).expect("ready");
     let mut tasks = Supervisor::new();
     tasks.spawn("certify", certify.run());
 

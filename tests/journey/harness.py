@@ -111,7 +111,7 @@ class Sim(Process):
     def ledger(self):
         entries, after = [], 0
         while True:
-            page = get(f"{self.url}/sim/ledger?after={after}&limit=5000").splitlines()
+            page = get(f"{self.url}/sim/ledger?after={after}&limit=5000", timeout=60).splitlines()
             if not page:
                 return entries
             entries += [json.loads(line) for line in page]
@@ -129,6 +129,8 @@ def config(stand: Stand, url: str, **changes) -> dict:
         "schema_registry": {"url": stand.registry, "start_timeout_secs": 3},
         "privacy": {"preset": "none"},
         "admin": {"listen": "127.0.0.1:0"},
+        # without `dir`, every start has a folder of its own
+        "spool": {},
     }
     for path, value in changes.items():
         at = tree
@@ -145,8 +147,10 @@ class Trunkline(Process):
     def __init__(self, tree: dict):
         self.folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(self.folder.name) / "trunkline.yaml"
-        path.write_text(json.dumps(tree))
-        super().__init__(BINARY, "run", "--config", path, stderr=subprocess.PIPE)
+        spool = {"dir": str(pathlib.Path(self.folder.name) / "spool"), **tree["spool"]}
+        path.write_text(json.dumps({**tree, "spool": spool}))
+        # a file that may not grow is an error to it, as a full disk is, not a signal
+        super().__init__(BINARY, "run", "--config", path, stderr=subprocess.PIPE, restore_signals=False)
         self.log, self.admin = [], None
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()
@@ -184,9 +188,38 @@ class Trunkline(Process):
         self.reader.join(5)
         return code, time.monotonic() - started
 
+    def kill(self):
+        self.stop(signal.SIGKILL)
+        self.__exit__()
+
     def __exit__(self, *args):
         super().__exit__(*args)
         self.folder.cleanup()
+
+
+def total(app: Trunkline, name: str) -> float:
+    """A metric, its labels added up."""
+    return sum(value for key, value in app.metrics().items() if key.split("{")[0] == name)
+
+
+def coverage(app: Trunkline) -> dict:
+    """What the status page says of the only shard."""
+    return json.loads(get(app.admin + "/api/v1/status"))["coverage"].get("0", {})
+
+
+def proven(app: Trunkline) -> float:
+    """Up to when coverage is proven, in seconds since 1970; 0 for not at all."""
+    return (coverage(app).get("proven_to_ms") or 0) / 1000
+
+
+def ask(tree: dict, *words) -> tuple[int, list[dict], str]:
+    """A command of the binary with `--output json`: exit code, lines, what it complained of."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder) / "trunkline.yaml"
+        path.write_text(json.dumps(tree))
+        run = subprocess.run([BINARY, *words, "--config", path, "--output", "json"], capture_output=True, text=True, timeout=60)
+    lines = [json.loads(line) for line in run.stdout.splitlines() if line.startswith("{")]
+    return run.returncode, lines, run.stderr
 
 
 class FrameServer:

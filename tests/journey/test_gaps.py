@@ -5,7 +5,7 @@ import signal
 import time
 import unittest
 
-from harness import GAPS, STATE, Sim, Stand, Trunkline, config, get, wait_for
+from harness import EVENTS, GAPS, STATE, Sim, Stand, Trunkline, ask, config, coverage, get, proven, wait_for
 
 
 def gaps(stand: Stand) -> dict:
@@ -15,16 +15,6 @@ def gaps(stand: Stand) -> dict:
 
 def causes(stand: Stand) -> set:
     return {record["cause"] for record in gaps(stand).values() if record["state"] == "open"}
-
-
-def coverage(app: Trunkline) -> dict:
-    """What the status page says of the only shard."""
-    return json.loads(get(app.admin + "/api/v1/status"))["coverage"].get("0", {})
-
-
-def proven(app: Trunkline) -> float:
-    """Up to when coverage is proven, in seconds since 1970; 0 for not at all."""
-    return (coverage(app).get("proven_to_ms") or 0) / 1000
 
 
 def shown(app: Trunkline) -> set:
@@ -45,11 +35,13 @@ class Gaps(unittest.TestCase):
                 killed = time.time()
                 app.stop(signal.SIGKILL)
             with Trunkline(settings).wait_ready() as app:
-                # the dead one's last claim must grow old, or it might be a living replica's
+                # the same replica starts anew, so the dead one cannot be living
                 self.assertTrue(wait_for(lambda: {"close", "crash"} <= causes(stand), 90, 1), gaps(stand))
                 # the page is written once a second
                 wait_for(lambda: shown(app) == {"close", "crash"}, 5)
                 self.assertEqual(shown(app), {"close", "crash"})
+                open_gaps = json.loads(get(app.admin + "/api/v1/gaps"))["open"]
+                self.assertEqual({line["gap"]["cause"] for line in open_gaps}, {"close", "crash"})
                 self.assertGreater(app.metrics()['trunkline_gaps_open{shard="0"}'], 0)
                 app.stop()
             for record in gaps(stand).values():
@@ -59,6 +51,27 @@ class Gaps(unittest.TestCase):
                     self.assertGreater(end, killed)
             self.assertEqual({record["topic_class"] for record in gaps(stand).values()},
                              {"v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations"})
+            self.commands_agree(stand, settings)
+
+    def commands_agree(self, stand: Stand, settings: dict) -> None:
+        """What the commands say of the same topics."""
+        known = gaps(stand)
+        code, listed, _ = ask(settings, "gaps", "list", "--from", "1h")
+        self.assertEqual((code, {gap["gap_id"] for gap in listed}), (0, set(known)))
+        first = listed[0]["gap_id"]
+        code, shown, _ = ask(settings, "gaps", "show", first)
+        self.assertEqual((code, shown[0]["cause"]), (0, known[first]["cause"]))
+        self.assertIn("0 gaps begin with", ask(settings, "gaps", "show", "zz")[2])
+        # the hour is not over, so nothing is certified and nobody may call it complete
+        code, said, _ = ask(settings, "coverage", "--from", "1h")
+        self.assertEqual((code, said[-1]["complete"]), (1, "no"))
+        self.assertIn("--from is \"soon\"", ask(settings, "coverage", "--from", "soon")[2])
+        record = next(iter(stand.records(EVENTS)))["record"]
+        code, told, _ = ask(settings, "explain", record["conversation_id"])
+        self.assertEqual(code, 0)
+        self.assertIn(record["event_id"], {line["event_id"] for line in told})
+        self.assertEqual(ask(settings, "explain", "nobody")[0], 1)
+        self.assertEqual(ask(settings, "quarantine", "list")[:2], (0, []))
 
     def test_the_state_topic_of_another_installation_is_refused_by_name(self):
         with Stand() as stand, Sim("--rate", "10", "--wait-for-channels", "2") as sim:

@@ -7,7 +7,7 @@ import unittest
 from harness import ROOT
 
 sys.path.insert(0, str(ROOT / "scripts"))
-from verify_demo import digest, identity  # noqa: E402
+from verifier.bodies import canonical, digest, identity  # noqa: E402
 
 
 class Identity(unittest.TestCase):
@@ -16,7 +16,7 @@ class Identity(unittest.TestCase):
         self.assertGreaterEqual(len(vectors), 12)
         for vector in vectors:
             with self.subTest(vector["what"]):
-                found = identity(vector["org"], vector["topic"], vector["body"]), digest(vector["body"])
+                found = identity(vector["org"], vector["topic"], canonical(vector["body"])), digest(canonical(vector["body"]))
                 self.assertEqual(found, (vector["event_id"], vector["body_digest"]))
 
 

@@ -2,6 +2,7 @@
 
 import json
 import signal
+import threading
 import time
 import unittest
 import urllib.request
@@ -33,6 +34,7 @@ class Journey(unittest.TestCase):
                 self.assertEqual(code, 0, "".join(app.log[-5:]))
                 self.assertLess(seconds, 3)
                 self.assertIn('"in_flight":0', app.log[-1])
+                self.assertNotIn("invariant_violated", app.codes())
             heard = [e for e in sim.ledger() if e["delivered"]]
             ids = {record["record"]["payload"]: record for record in stand.records()}
             # what was sent while the sockets closed may not have been read
@@ -51,6 +53,22 @@ class Journey(unittest.TestCase):
                 self.assertEqual(code, 0)
             wanted = sum(entry["covered"] for entry in sim.ledger())
             self.assertEqual(len({r["record"]["event_id"] for r in stand.records()}), wanted)
+
+    def test_a_stop_while_the_broker_is_away_waits_for_it(self):
+        with Stand() as stand, Sim("--rate", "300", "--wait-for-channels", "2") as sim:
+            with Trunkline(config(stand, sim.url)).wait_ready() as app:
+                away = threading.Thread(target=stand.obey, args=("away 4000",))
+                away.start()
+                time.sleep(2)
+                code, _ = app.stop()
+                away.join()
+                self.assertEqual(code, 0)
+                self.assertIn('"in_flight":0', app.log[-1])
+            bodies = {raw["record"]["payload"] for raw in stand.records()}
+            heard = [entry for entry in sim.ledger() if entry["delivered"]]
+            # what was sent while the sockets closed may not have been read
+            self.assertEqual([e["seq"] for e in heard[:-100] if e["body"] not in bodies], [])
+            self.assertGreater(len(heard), 200)
 
     def test_a_slow_or_dead_registry_does_not_stop_what_runs_already(self):
         with Stand() as stand, Sim("--rate", "200", "--wait-for-channels", "2") as sim:
@@ -201,7 +219,7 @@ class StartUp(unittest.TestCase):
             import pathlib, tempfile
             with tempfile.TemporaryDirectory() as folder:
                 path = pathlib.Path(folder) / "c.yaml"
-                path.write_text(json.dumps(config(stand, sim.url, admin__listen="127.0.0.1:19464")))
+                path.write_text(json.dumps(config(stand, sim.url, admin__listen="127.0.0.1:19464", spool__enabled=False)))
                 with Process(BINARY, "run", "--config", path, stderr=full):
                     def ready():
                         try:

@@ -88,6 +88,7 @@ impl Bench {
             Output::Reset(socket) => format!("{socket} reset"),
             Output::Freeze(socket) => format!("{socket} freeze"),
             Output::BrokerDown { for_ms } => format!("broker down {for_ms}"),
+            Output::Kill => "kill".to_owned(),
         };
         std::iter::from_fn(|| self.cloud.poll()).map(word).collect()
     }
@@ -106,7 +107,7 @@ impl Bench {
         let text = |output| match output {
             Output::Text(_, text) => Some(text.to_string()),
             Output::Close(..) | Output::Reset(_) | Output::Freeze(_) => panic!("{output:?}"),
-            Output::BrokerDown { .. } => None,
+            Output::BrokerDown { .. } | Output::Kill => None,
         };
         std::iter::from_fn(|| self.cloud.poll()).filter_map(text).collect()
     }

@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use crate::channels::{Channels, SocketId};
 use crate::dials::{Dial, wanted_directly};
 use crate::faults::{Applied, Fault, What};
+use crate::history::History;
 use crate::http::Answer;
 use crate::ledger::{Entry, Ledger};
 use crate::limits::Limits;
@@ -34,6 +35,8 @@ pub enum Output {
         /// Milliseconds.
         for_ms: u64,
     },
+    /// The embedding process kills its connector and starts another one.
+    Kill,
 }
 
 /// A Genesys Cloud.
@@ -54,6 +57,7 @@ pub struct Cloud {
     pub(crate) dials: VecDeque<Dial>,
     pub(crate) full: BTreeSet<SocketId>,
     ledger: Ledger,
+    pub(crate) history: History,
     next_socket: SocketId,
     counters: Counters,
 }
@@ -71,6 +75,10 @@ pub struct Counters {
     pub expired_dials: u64,
     /// Sockets that were opened.
     pub opened: u64,
+    /// Channels that were made.
+    pub channels_created: u64,
+    /// Channels that were removed for a newer one while a socket was open on them.
+    pub connected_evicted: u64,
 }
 
 /// Faults waiting, in force and done.
@@ -118,6 +126,7 @@ impl Cloud {
             dials: VecDeque::new(),
             full: BTreeSet::new(),
             ledger: Ledger::default(),
+            history: History::default(),
             next_socket: 0,
             counters: Counters::default(),
         }
@@ -147,6 +156,9 @@ impl Cloud {
     /// Fans a change out; returns how many of its events were wanted.
     pub fn publish(&mut self, change: &Change, now_ms: u64) -> usize {
         let mut covered = 0;
+        if let Some(story) = &change.story {
+            self.history.note(story.clone(), &self.settings);
+        }
         for notification in &change.notifications {
             let body = notification.body.as_ref();
             let id = Some(change.conversation_id.clone());
@@ -230,6 +242,12 @@ impl Cloud {
     /// Changes the behaviour from now on.
     pub fn set_settings(&mut self, settings: Settings) {
         self.settings = settings;
+    }
+
+    /// What the analytics interfaces know.
+    #[must_use]
+    pub fn history(&self) -> &History {
+        &self.history
     }
 
     /// Everything that was generated.

@@ -60,11 +60,13 @@ pub enum What {
     Outage,
     /// The embedding process takes its broker away for `for_ms`.
     BrokerDown,
+    /// The embedding process ends its connector without a word and starts another one.
+    Kill,
 }
 
 impl What {
     /// Every kind, in the order they are shown.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Reset,
         Self::HalfOpen,
         Self::Close,
@@ -80,6 +82,7 @@ impl What {
         Self::Expire,
         Self::Outage,
         Self::BrokerDown,
+        Self::Kill,
     ];
 
     /// The word used in files and reports.
@@ -101,6 +104,7 @@ impl What {
             Self::Expire => "expire",
             Self::Outage => "outage",
             Self::BrokerDown => "broker_down",
+            Self::Kill => "kill",
         }
     }
 }

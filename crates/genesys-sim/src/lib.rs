@@ -12,6 +12,7 @@ pub mod cli;
 pub mod cloud;
 pub mod dials;
 pub mod faults;
+pub mod history;
 pub mod http;
 pub mod json;
 pub mod ledger;

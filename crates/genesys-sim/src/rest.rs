@@ -1,5 +1,6 @@
 //! The REST API: who may ask, how often, and who answers.
 
+mod analytics;
 mod channels;
 mod listings;
 mod subscriptions;
@@ -170,6 +171,10 @@ impl Cloud {
                 (method, [id, "subscriptions"]) => self.subscriptions(method, request, id, now_ms),
                 _ => Answer::not_found(),
             };
+        }
+        let analytics = ["/api/v2/analytics/conversations/", "/api/v2/conversations/"];
+        if analytics.iter().any(|beginning| request.path.starts_with(beginning)) {
+            return self.analytics(request, client, now_ms);
         }
         match (request.method.as_str(), request.path.as_str()) {
             ("GET" | "HEAD", "/api/v2/tokens/me") => self.token_info(client),

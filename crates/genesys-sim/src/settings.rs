@@ -93,6 +93,38 @@ pub struct Settings {
     pub announce_kick: bool,
     /// Whether a token's end closes its channels' sockets (assumed: no).
     pub token_end_closes: bool,
+    /// Between an event and its showing in the details query (assumed: 5 s).
+    pub query_lag_ms: u64,
+    /// Rows per page of the details query at most (assumed: 100).
+    pub query_page_max: u64,
+    /// Rows of a details query at most (reported: 100,000).
+    pub query_cap: u64,
+    /// `totalHits` is off by so many at most while data arrives (assumed).
+    pub total_hits_off: u64,
+    /// Share of conversations that the query never shows.
+    pub query_missing_share: f64,
+    /// Share of conversations that jobs never show.
+    pub jobs_missing_share: f64,
+    /// The horizon of jobs is this far behind (documented: up to 24 hours; assumed: 6).
+    pub availability_lag_ms: u64,
+    /// The horizon of jobs moves in steps of this length (assumed).
+    pub availability_step_ms: u64,
+    /// A job takes this long (seen in the field: 3 s at best).
+    pub job_takes_ms: u64,
+    /// Results of a job are kept this long (assumed: 24 hours).
+    pub job_life_ms: u64,
+    /// Jobs of a client that are not done, at most (documented: 10).
+    pub jobs_at_once: usize,
+    /// So many jobs fail, the first ones.
+    pub jobs_fail: u32,
+    /// Rows change this long after their last event (documented: 48 to 72 hours).
+    pub rewrite_after_ms: u64,
+    /// Share of conversations that do (assumed: 0.1 %).
+    pub rewrite_share: f64,
+    /// A conversation can be read this long after its end (assumed: 24 hours).
+    pub conversation_life_ms: u64,
+    /// Conversations that history remembers; the oldest are forgotten.
+    pub history_conversations: usize,
     /// Permissions nobody has: topics that need them are rejected.
     pub missing_permissions: Vec<String>,
     /// Direct mode: path of the upgrade, with the token as `access_token`.
@@ -150,6 +182,22 @@ impl Default for Settings {
             socket_subscribe: true,
             announce_kick: false,
             token_end_closes: false,
+            query_lag_ms: 5_000,
+            query_page_max: 100,
+            query_cap: 100_000,
+            total_hits_off: 3,
+            query_missing_share: 0.0,
+            jobs_missing_share: 0.0,
+            availability_lag_ms: 6 * 3_600_000,
+            availability_step_ms: 600_000,
+            job_takes_ms: 3_000,
+            job_life_ms: 86_400_000,
+            jobs_at_once: 10,
+            jobs_fail: 0,
+            rewrite_after_ms: 48 * 3_600_000,
+            rewrite_share: 0.001,
+            conversation_life_ms: 86_400_000,
+            history_conversations: 200_000,
             missing_permissions: Vec::new(),
             direct_path: "/api/v2/analytics/conversations/events".to_owned(),
             direct_life_ms: 60_000,
@@ -163,13 +211,26 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// Lives of tokens and channels and the closing notice run `scale` times as fast.
+    /// Lives of tokens and channels, the closing notice and the times of history run `scale` times
+    /// as fast; a day stays a day.
     #[must_use]
     pub fn scaled(mut self, scale: u32) -> Self {
         let scale = u64::from(scale.max(1));
         self.token_life_ms /= scale;
         self.channel_life_ms /= scale;
         self.closing_notice_ms /= scale;
+        for time in [
+            &mut self.query_lag_ms,
+            &mut self.availability_lag_ms,
+            &mut self.availability_step_ms,
+            &mut self.job_life_ms,
+            &mut self.rewrite_after_ms,
+            &mut self.conversation_life_ms,
+        ] {
+            *time /= scale;
+        }
+        self.job_takes_ms = (self.job_takes_ms / scale).max(200);
+        self.job_life_ms = self.job_life_ms.max(30_000);
         self
     }
 

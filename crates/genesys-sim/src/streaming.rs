@@ -40,6 +40,8 @@ pub(crate) struct Socket {
 
 const HEARTBEAT: &str =
     r#"{"topicName":"channel.metadata","eventBody":{"message":"WebSocket Heartbeat"}}"#;
+/// Told on each step of the horizon of details jobs.
+const AVAILABILITY: &str = "v2.analytics.conversations.details.jobs.availability";
 const PONG: &str = r#"{"topicName":"channel.metadata","eventBody":{"message":"pong"}}"#;
 /// A frame that changes places waits so long for another one.
 const HELD_MS: u64 = 250;
@@ -159,6 +161,12 @@ impl Cloud {
             .active
             .retain(|active| active.left.map_or(now_ms < active.until_ms, |left| left > 0));
         self.channels.settle(now_ms);
+        if let Some(at) = self.history.advance(&self.settings, self.wall_origin_ms + now_ms) {
+            let body = format!(r#"{{"dataAvailabilityDate":"{}"}}"#, crate::json::iso(at));
+            if self.channels.listeners(AVAILABILITY).next().is_some() {
+                self.fan_out(AVAILABILITY, Some(&Arc::from(body)), None, now_ms);
+            }
+        }
         let ids: Vec<SocketId> = self.sockets.keys().copied().collect();
         for id in ids {
             self.tick_socket(id, now_ms);

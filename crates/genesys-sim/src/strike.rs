@@ -46,6 +46,10 @@ impl Cloud {
                 (applied.channels, applied.effects) = (Vec::new(), 1);
                 self.outputs.push_back(Output::BrokerDown { for_ms: fault.for_ms });
             }
+            What::Kill => {
+                (applied.channels, applied.effects) = (Vec::new(), 1);
+                self.outputs.push_back(Output::Kill);
+            }
             What::Revoke => {
                 // a revocation concerns a client, whichever of its sockets was named
                 let client = match &fault.whom {
@@ -148,7 +152,8 @@ impl Cloud {
             | What::Slow
             | What::Revoke
             | What::Outage
-            | What::BrokerDown => {}
+            | What::BrokerDown
+            | What::Kill => {}
         }
     }
 }

@@ -2,10 +2,14 @@
 
 #![allow(unreachable_pub, reason = "the modules are shared with a test")]
 
+#[path = "../tests/platform/answers.rs"]
+mod answers;
 #[path = "../tests/reconnect/classic.rs"]
 mod classic;
 #[path = "../tests/reconnect/ours.rs"]
 mod ours;
+#[path = "../tests/platform/requests.rs"]
+mod requests;
 #[path = "../tests/reconnect/scenario.rs"]
 mod scenario;
 #[path = "../tests/reconnect/world.rs"]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use crate::domain::Dice;
+use crate::seeded::{Bug, planted};
 
 /// Delays of one thing that is tried again for ever: there is no attempt limit.
 #[derive(Clone, Debug)]
@@ -30,6 +31,9 @@ impl Backoff {
             Duration::from_secs(1 << self.attempt.saturating_sub(1).min(16)).min(self.cap);
         let first = self.attempt == 0;
         self.attempt = self.attempt.saturating_add(1);
+        if self.attempt > 10 && planted(Bug::GiveUp) {
+            return Duration::MAX;
+        }
         if first { Duration::ZERO } else { dice.up_to(ceiling) }
     }
 

@@ -29,10 +29,10 @@ impl Budget {
         Self { burst, per_sec, tokens: burst, updated: now, held_until: now }
     }
 
-    /// Takes one request out of the bucket if there is one and nothing holds it.
-    pub fn take(&mut self, now: Mono) -> bool {
+    /// Takes one request out of the bucket if `left` remain after it and nothing holds it.
+    pub fn take(&mut self, left: f64, now: Mono) -> bool {
         self.refill(now);
-        if now < self.held_until || self.tokens < 1.0 {
+        if now < self.held_until || self.tokens < 1.0 + left {
             return false;
         }
         self.tokens -= 1.0;
@@ -52,10 +52,16 @@ impl Budget {
         self.tokens = self.tokens.min(left.max(0.0));
     }
 
-    /// When the next request may go, as far as is known now.
+    /// Requests it holds at most.
     #[must_use]
-    pub fn next_at(&self) -> Mono {
-        let missing = (1.0 - self.tokens).max(0.0);
+    pub fn burst(&self) -> f64 {
+        self.burst
+    }
+
+    /// When the next request that leaves `left` may go, as far as is known now.
+    #[must_use]
+    pub fn next_at(&self, left: f64) -> Mono {
+        let missing = (1.0 + left - self.tokens).max(0.0);
         let wait = Duration::from_secs_f64(missing / self.per_sec.max(1e-6));
         (self.updated + wait + Duration::from_micros(1)).max(self.held_until)
     }
@@ -87,7 +93,7 @@ mod tests {
             let (mut now, mut sent) = (Mono(0), Vec::new());
             for gap in gaps {
                 now = now + Duration::from_millis(gap);
-                while budget.take(now) {
+                while budget.take(0.0, now) {
                     sent.push(now);
                 }
             }
@@ -108,15 +114,15 @@ mod tests {
         let mut budget = Budget::new(300, 1, Mono(0));
         let until = Mono(0) + Duration::from_secs(7);
         budget.hold(until);
-        assert!(!budget.take(until - Duration::from_millis(1)));
-        assert_eq!(budget.next_at(), until);
-        assert!(budget.take(until));
+        assert!(!budget.take(0.0, until - Duration::from_millis(1)));
+        assert_eq!(budget.next_at(0.0), until);
+        assert!(budget.take(0.0, until));
     }
 
     #[test]
     fn a_bucket_never_believes_more_than_the_server_says_is_left() {
         let mut budget = Budget::new(300, 1, Mono(0));
         budget.observe(269, 300, Mono(0));
-        assert!(budget.take(Mono(0)) && !budget.take(Mono(0)));
+        assert!(budget.take(0.0, Mono(0)) && !budget.take(0.0, Mono(0)));
     }
 }

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::certificate::{Judge, Judgement};
 use crate::domain::{EpochId, EventId, GapId, Interval, IntervalSet, Origin, Wall};
-use crate::ledger::{Contradiction, ShardLedger, Stamped};
+use crate::ledger::{Contradiction, Fact, ShardLedger, Stamped};
 use crate::tally::{Tally, Total};
 use crate::timings::Timings;
 
@@ -83,10 +83,14 @@ type Heard = BTreeMap<(String, EpochId), BTreeMap<i32, Tally>>;
 #[derive(Clone, Debug)]
 pub struct Certifier {
     timings: Timings,
+    /// Which of how many certifiers this is.
+    place: (u32, u32),
     shards: BTreeMap<u16, ShardLedger>,
     homes: BTreeMap<EpochId, u16>,
     published: BTreeMap<Subject, Certificate>,
-    /// Live records by the certificate interval they belong to.
+    /// When classes were wanted first: intervals begin there, so records are told apart there.
+    begun: BTreeSet<Wall>,
+    /// Live records by the part of a certificate interval they belong to.
     heard: BTreeMap<Wall, Heard>,
     quarantined: BTreeMap<Wall, BTreeMap<EpochId, Tally>>,
     restored: BTreeMap<GapId, Tally>,
@@ -112,9 +116,11 @@ impl Certifier {
     pub fn new(timings: Timings) -> Self {
         Self {
             timings,
+            place: (0, 1),
             shards: BTreeMap::new(),
             homes: BTreeMap::new(),
             published: BTreeMap::new(),
+            begun: BTreeSet::new(),
             heard: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             restored: BTreeMap::new(),
@@ -129,17 +135,50 @@ impl Certifier {
         }
     }
 
+    /// This is number `place` of `count` certifiers. Should two of them speak at once, their revisions
+    /// differ: each has numbers of its own.
+    #[must_use]
+    pub fn among(mut self, place: u32, count: u32) -> Self {
+        self.place = (place, count.max(1));
+        self
+    }
+
+    fn revision_after(&self, known: u32) -> u32 {
+        let (place, count) = self.place;
+        let ours = |revision: &u32| revision % count == (place + 1) % count;
+        (known + 1..=known + count).find(ours).unwrap_or(known + 1)
+    }
+
     /// A fact of the state topic. What contradicts it is passed over: its owner pages.
     pub fn fact(&mut self, stamped: &Stamped) {
-        if let crate::ledger::Fact::Epoch { epoch, .. } = &stamped.fact {
+        if let Fact::Epoch { epoch, .. } = &stamped.fact {
             self.homes.insert(*epoch, stamped.shard);
+        }
+        if matches!(stamped.fact, Fact::Written { .. }) {
+            return; // the records themselves are counted
         }
         let ledger = self.shards.entry(stamped.shard).or_default();
         let (Ok(()) | Err(Contradiction(_))) = ledger.add(stamped.writer, &stamped.fact);
+        if matches!(stamped.fact, Fact::Wanted { .. }) {
+            // known before the first record of the class: coverage begins a margin later
+            let first =
+                ledger.classes().into_iter().filter_map(|class| ledger.class_wanted(&class));
+            self.begun.extend(first.map(|wanted| wanted.from));
+        }
+    }
+
+    /// The shard in which an epoch hears.
+    #[must_use]
+    pub fn home(&self, epoch: EpochId) -> Option<u16> {
+        self.homes.get(&epoch).copied()
     }
 
     /// A certificate that was published.
     pub fn published(&mut self, certificate: Certificate) {
+        for (partition, total) in &certificate.counts.partitions {
+            let frontier = self.frontier.entry(*partition).or_default();
+            *frontier = (*frontier).max(total.end_offset);
+        }
         let newest = self.published.get(&certificate.subject).map(|known| known.revision);
         if newest.is_none_or(|newest| newest <= certificate.revision) {
             self.published.insert(certificate.subject.clone(), certificate);
@@ -151,7 +190,25 @@ impl Certifier {
     #[must_use]
     pub fn read_from(&self, now: Wall) -> Wall {
         let further = self.late.iter().chain(&self.unread_gaps).copied();
-        further.chain([self.first_unsaid(now)]).min().unwrap_or(now)
+        // records of gaps that are not closed were written after the gap was recorded
+        let gaps = self.shards.values().flat_map(|ledger| ledger.gaps().values());
+        let open = gaps.filter(|gap| gap.repair.outcome.is_none()).map(|gap| gap.recorded_at);
+        let unsaid = self.open(now);
+        let unsaid = unsaid.iter().flat_map(|(subject, _, judgement)| {
+            let gaps = self.shards.get(&subject.shard).map(ShardLedger::gaps);
+            let of = move |id| gaps.and_then(|gaps| gaps.get(id)).map(|gap| gap.recorded_at);
+            judgement.gaps.iter().filter_map(of)
+        });
+        let open = open.chain(unsaid);
+        further.chain(open).chain([self.first_unsaid(now)]).min().unwrap_or(now)
+    }
+
+    /// Behind the last record of each partition that a certificate speaks of, or that was seen: what
+    /// lies further on is not counted yet, whatever interval it belongs to, so no reading begins
+    /// later.
+    #[must_use]
+    pub fn frontier(&self) -> BTreeMap<i32, i64> {
+        self.frontier.clone()
     }
 
     /// The output topics are read from here on.
@@ -188,7 +245,8 @@ impl Certifier {
             (Origin::Live | Origin::Standby | Origin::Replay, _, Some(epoch)) => {
                 let slot = self.slot(seen.received);
                 if self.counts_slot(slot, new) {
-                    let heard = self.heard.entry(slot).or_default();
+                    let part = self.part(seen.received);
+                    let heard = self.heard.entry(part).or_default();
                     let partitions = heard.entry((seen.class, epoch)).or_default();
                     partitions.entry(seen.partition).or_default().add(seen.offset, seen.id);
                 }
@@ -209,7 +267,8 @@ impl Certifier {
     pub fn quarantined(&mut self, id: EventId, epoch: EpochId, received: Wall) {
         let slot = self.slot(received);
         if self.counts_slot(slot, false) {
-            let quarantined = self.quarantined.entry(slot).or_default();
+            let part = self.part(received);
+            let quarantined = self.quarantined.entry(part).or_default();
             quarantined.entry(epoch).or_default().add(0, id);
         }
     }
@@ -247,7 +306,7 @@ impl Certifier {
             if known.is_some_and(|known| known.judgement == judgement && known.counts == counts) {
                 continue;
             }
-            let revision = known.map_or(1, |known| known.revision + 1);
+            let revision = self.revision_after(known.map_or(0, |known| known.revision));
             new.push(Certificate { subject, to, revision, judgement, counts });
         }
         for certificate in &new {
@@ -295,7 +354,7 @@ impl Certifier {
     ) -> Option<Counts> {
         let slot = self.slot(subject.from);
         let counted = slot >= self.count_from || self.recount.contains(&slot);
-        let mut counts = if counted { self.live(subject, slot) } else { known?.counts.clone() };
+        let mut counts = if counted { self.live(subject) } else { known?.counts.clone() };
         let gaps = self.shards.get(&subject.shard)?.gaps();
         let mut restored = Tally::default();
         for id in &judgement.gaps {
@@ -308,10 +367,11 @@ impl Certifier {
         Some(counts)
     }
 
-    fn live(&self, subject: &Subject, slot: Wall) -> Counts {
+    fn live(&self, subject: &Subject) -> Counts {
+        let inside = subject.from..Wall(self.slot(subject.from).0 + self.length());
         let at_home = |epoch: &EpochId| self.homes.get(epoch) == Some(&subject.shard);
         let mut tallies: BTreeMap<i32, Tally> = BTreeMap::new();
-        for ((class, epoch), partitions) in self.heard.get(&slot).into_iter().flatten() {
+        for ((class, epoch), partitions) in self.heard.range(inside.clone()).flat_map(|(_, h)| h) {
             if *class != subject.class || !at_home(epoch) {
                 continue;
             }
@@ -322,7 +382,7 @@ impl Certifier {
         let partitions: BTreeMap<i32, Total> =
             tallies.into_iter().map(|(partition, tally)| (partition, tally.total())).collect();
         let mut quarantined = Tally::default();
-        let there = self.quarantined.get(&slot).into_iter().flatten();
+        let there = self.quarantined.range(inside).flat_map(|(_, q)| q);
         there.filter(|(epoch, _)| at_home(epoch)).for_each(|(_, tally)| quarantined.absorb(tally));
         Counts {
             live: partitions.values().map(|total| total.count).sum(),
@@ -364,6 +424,12 @@ impl Certifier {
         Wall(at.0 - at.0.rem_euclid(self.length()))
     }
 
+    /// Start of the part of a certificate interval in which no class begins to be wanted.
+    fn part(&self, at: Wall) -> Wall {
+        let slot = self.slot(at);
+        self.begun.range(slot..=at).next_back().copied().unwrap_or(slot)
+    }
+
     fn length(&self) -> i64 {
         i64::try_from(self.timings.certificate_interval.as_millis()).unwrap_or(i64::MAX).max(1)
     }
@@ -386,7 +452,7 @@ mod tests {
     use super::*;
     use crate::certificate::Level;
     use crate::domain::{GapCause, SetDigest, WriterId};
-    use crate::ledger::{Fact, Gap, Repair, VERSION, Want};
+    use crate::ledger::{Gap, Repair, VERSION, Want};
 
     const CLASS: &str = "v2.routing.queues.{id}.conversations";
     const TOPIC: &str = "v2.routing.queues.q.conversations";
@@ -450,6 +516,38 @@ mod tests {
             (from, c.to.0 / H, c.revision, c.judgement.level, c.counts.live)
         };
         certificates.iter().map(word).collect()
+    }
+
+    #[test]
+    fn what_was_heard_before_a_class_was_wanted_is_not_counted() {
+        let mut certifier = covered(101 * H);
+        let now = Wall(101 * H + H / 2);
+        certifier.reads_from(Wall(100 * H), now);
+        for (offset, received) in [(1, 100 * H + H / 6 - 1), (2, 100 * H + H / 6)] {
+            certifier.seen(record(offset, u8::try_from(offset).unwrap(), received));
+        }
+        assert_eq!(words(&certifier.certify(now)), [(100, 101, 1, Level::LiveSingle, 1)]);
+    }
+
+    #[test]
+    fn a_record_behind_everything_certified_is_counted_by_the_next_process_too() {
+        let mut dead = covered(101 * H);
+        let now = Wall(101 * H + H / 2);
+        dead.reads_from(Wall(100 * H), now);
+        dead.seen(record(5, 1, 101 * H - 1));
+        let said = dead.certify(now);
+        let mut next = covered(101 * H);
+        said.iter().for_each(|certificate| next.published(certificate.clone()));
+        assert_eq!(next.frontier(), [(3, 6)].into());
+        let from = next.read_from(now);
+        assert_eq!(from, Wall(101 * H), "nothing else is unsaid");
+        next.reads_from(from, now);
+        next.seen(record(6, 2, 101 * H - 1));
+        assert!(next.must_read_again(), "it came after the dead one's last word");
+        next.reads_from(next.read_from(now), now);
+        next.seen(record(5, 1, 101 * H - 1));
+        next.seen(record(6, 2, 101 * H - 1));
+        assert_eq!(words(&next.certify(now)), [(100, 101, 2, Level::LiveSingle, 2)]);
     }
 
     #[test]
@@ -556,5 +654,14 @@ mod tests {
         new.reads_from(from, later);
         new.seen(restored);
         assert!(new.certify(later).iter().all(|c| c.counts.backfill == 1));
+    }
+
+    #[test]
+    fn two_certifiers_never_give_the_same_revision() {
+        let of =
+            |place, known| Certifier::new(Timings::default()).among(place, 2).revision_after(known);
+        assert_eq!((of(0, 0), of(1, 0)), (1, 2));
+        assert_eq!((of(0, 1), of(1, 1), of(0, 2), of(1, 2)), (3, 2, 3, 4));
+        assert_eq!(Certifier::new(Timings::default()).revision_after(6), 7);
     }
 }

@@ -6,11 +6,15 @@ use std::fmt;
 use crate::backoff::Backoff;
 use crate::domain::{Dice, EndReason, Mono};
 use crate::envelope::SystemNotice;
+use crate::seeded::{Bug, planted};
 use crate::subscriptions::{self, Answered, Refused};
 use crate::timings::Timings;
 
-/// Channels used of the 20 an OAuth client may have (I11): the rest is room for dead ones.
+/// Channels used of those an OAuth client may have (I11): the rest is room for dead ones.
 pub const CHANNELS_PER_CLIENT: u32 = 16;
+/// One more takes another one away: those without a socket first (documented). Dead ones cannot be
+/// deleted and count for a day.
+const CHANNELS_AT_MOST: u32 = 20;
 
 /// What the platform said about a channel it created. The id is a bearer secret.
 #[derive(Clone, PartialEq, Eq)]
@@ -84,7 +88,7 @@ pub enum Action {
     Topics(Vec<Refused>),
     /// The topics were changed on the open socket and read back: it covers these from now on.
     Covered(BTreeSet<String>),
-    /// No channel is created because the client has so many.
+    /// The client has so many channels that there is no room for dead ones.
     Crowded(u32),
 }
 
@@ -112,6 +116,10 @@ pub struct Channel {
     retry: Backoff,
     verifications: u32,
     created: VecDeque<Mono>,
+    /// Sockets in a row that did not stay open.
+    short_lives: u32,
+    /// When it was given up for that.
+    given_up: Option<Mono>,
     actions: VecDeque<Action>,
 }
 
@@ -154,6 +162,8 @@ impl Channel {
             notice: None,
             verifications: 0,
             created: VecDeque::new(),
+            short_lives: 0,
+            given_up: None,
             actions: VecDeque::new(),
         }
     }
@@ -164,13 +174,15 @@ impl Channel {
             return;
         }
         match input {
-            Input::Counted(count) if count >= CHANNELS_PER_CLIENT => {
-                self.actions.push_back(Action::Crowded(count));
-                self.rest(self.timings.backoff_cap, Step::Count, now);
-            }
-            Input::Counted(_) => {
-                let wait = self.creation_due(now).since(now);
-                self.rest(wait, Step::Create, now);
+            Input::Counted(count) => {
+                if count >= CHANNELS_PER_CLIENT {
+                    self.actions.push_back(Action::Crowded(count));
+                }
+                let due = match count >= CHANNELS_AT_MOST {
+                    true => self.crowded_due(now),
+                    false => self.creation_due(now),
+                };
+                self.rest(due.since(now), Step::Create, now);
             }
             Input::Created(info) => {
                 self.info = Some(info);
@@ -359,7 +371,7 @@ impl Channel {
         let missing: Vec<String> = self
             .asked
             .iter()
-            .filter(|topic| !topics.contains(*topic))
+            .filter(|topic| !topics.contains(*topic) && !planted(Bug::NoVerify))
             .filter(|topic| !subscriptions::expand(topic).iter().all(|t| refused.contains(t)))
             .cloned()
             .collect();
@@ -406,6 +418,9 @@ impl Channel {
             && now.since(since) >= self.timings.useful
         {
             self.reconnect.reset();
+            self.short_lives = 0;
+        } else {
+            self.short_lives += 1;
         }
         let taken = matches!(
             self.notice.take(),
@@ -419,13 +434,31 @@ impl Channel {
         let as_wanted = self.refresh == Refresh::Idle && self.asked == self.wanted;
         self.state = State::Resting { until: now, then: Step::Count };
         self.refresh = Refresh::Idle;
-        if taken || expired || self.info.is_none() {
+        if taken || expired || self.info.is_none() || self.is_restless(now) {
             self.info = None;
             self.rest(wait, Step::Count, now);
         } else {
             let step = if as_wanted { Step::Verify } else { Step::Subscribe };
             self.rest(wait, step, now);
         }
+    }
+
+    /// A channel on which no socket stays open is given up for another one, at most once in a while:
+    /// its token may have ended, and the platform may not say so.
+    fn is_restless(&mut self, now: Mono) -> bool {
+        let lately = self.given_up.is_some_and(|at| now.since(at) < GIVE_UP_SPACING);
+        if self.short_lives < SHORT_LIVES || lately {
+            return false;
+        }
+        (self.short_lives, self.given_up) = (0, Some(now));
+        true
+    }
+
+    /// One that takes another one away, most likely a dead one, comes rarely: it ends a silence that
+    /// could last a day, and must not become a fight.
+    fn crowded_due(&self, now: Mono) -> Mono {
+        let last = self.created.back().map(|last| *last + self.timings.creation_window);
+        last.unwrap_or(now).max(now + self.timings.backoff_cap)
     }
 
     /// At most one creation per spacing after two within the window: a crash loop must not evict
@@ -442,6 +475,10 @@ impl Channel {
     }
 }
 
+/// So many sockets in a row that end early are no accident of the network.
+const SHORT_LIVES: u32 = 5;
+/// Channels cannot be deleted and fill the client's quota until they expire.
+const GIVE_UP_SPACING: std::time::Duration = std::time::Duration::from_secs(3_600);
 /// Requests are paced by the gate; a leg of its own rests this long at most.
 const RETRY_CAP: std::time::Duration = std::time::Duration::from_secs(5);
 

@@ -11,6 +11,7 @@
 
 use crate::domain::{Outcome, TopicClass, Wall};
 use crate::ledger::{Gap, Reading, Source};
+use crate::seeded::{Bug, planted};
 use crate::timings::Timings;
 
 /// What to do about a gap now.
@@ -97,6 +98,9 @@ fn authoritative(gap: &Gap, complete: Wall) -> impl Iterator<Item = &Reading> {
 fn verdict(gap: &Gap, complete: Wall, timings: &Timings) -> Option<Outcome> {
     let reads: Vec<&Reading> = authoritative(gap, complete).collect();
     let last = reads.last()?;
+    if planted(Bug::CloseEarly) {
+        return Some(Outcome::Reconciled);
+    }
     let apart = |earlier: &&&Reading| earlier.at.plus(timings.read_spacing) <= last.at;
     let agrees = reads.iter().rev().skip(1).find(apart).is_some_and(|r| r.digest == last.digest);
     match (agrees, last.missing) {

@@ -27,12 +27,20 @@ pub enum Endpoint {
     Dial,
     /// Queues, users, limits: what is nice to know.
     Listing,
+    /// Analytics: what was missed.
+    History,
 }
 
 impl Endpoint {
     /// Every class, in the order they are shown.
-    pub const ALL: [Self; 5] =
-        [Self::Token, Self::Channels, Self::Subscriptions, Self::Dial, Self::Listing];
+    pub const ALL: [Self; 6] = [
+        Self::Token,
+        Self::Channels,
+        Self::Subscriptions,
+        Self::Dial,
+        Self::Listing,
+        Self::History,
+    ];
 
     /// The word used in metrics.
     #[must_use]
@@ -43,6 +51,7 @@ impl Endpoint {
             Self::Subscriptions => "subscriptions",
             Self::Dial => "dial",
             Self::Listing => "listing",
+            Self::History => "history",
         }
     }
 }
@@ -86,6 +95,8 @@ pub struct Gate {
     retry_after_jitter: Duration,
     dice: Dice,
     next_ticket: Ticket,
+    /// Requests that history leaves to living channels.
+    reserve: f64,
 }
 
 /// Requests of one class that may be under way at once: when the platform goes away, so few fail.
@@ -110,6 +121,24 @@ impl Gate {
             retry_after_jitter,
             dice,
             next_ticket: 0,
+            reserve: 0.0,
+        }
+    }
+
+    /// Reading history leaves so many requests in the bucket, and at most two thirds of what it
+    /// holds: reconnects must not wait for what can wait.
+    pub fn reserve(&mut self, requests: u32) {
+        self.reserve = f64::from(requests).min(self.budget.burst() * 2.0 / 3.0);
+    }
+
+    /// Requests that must be left in the bucket when one of this priority goes.
+    fn left_by(&self, priority: Priority) -> f64 {
+        match priority {
+            Priority::Token
+            | Priority::FinishReconnect
+            | Priority::StartReconnect
+            | Priority::Verify => 0.0,
+            Priority::Backfill | Priority::Audit => self.reserve,
         }
     }
 
@@ -150,7 +179,7 @@ impl Gate {
             }
         }
         let (priority, ticket, endpoint) = chosen?;
-        if !self.budget.take(now) {
+        if !self.budget.take(self.left_by(priority), now) {
             return None;
         }
         let admitted = self.breakers.get_mut(&endpoint).is_some_and(|breaker| breaker.admit(now));
@@ -198,11 +227,11 @@ impl Gate {
                 (true, false) => breaker.poll_timeout(),
             }
         };
-        self.waiting
-            .iter()
-            .filter_map(|(_, ticket)| endpoint_ready(*self.endpoints.get(ticket)?))
-            .min()
-            .map(|ready| ready.max(self.budget.next_at()))
+        let ready = |(priority, ticket): &(Priority, Ticket)| {
+            let ready = endpoint_ready(*self.endpoints.get(ticket)?)?;
+            Some(ready.max(self.budget.next_at(self.left_by(*priority))))
+        };
+        self.waiting.iter().filter_map(ready).min()
     }
 
     /// Requests that could go at once.
@@ -263,6 +292,26 @@ mod tests {
         assert_eq!(gate.poll(Mono(0)), Some(listing));
         let due = gate.poll_timeout().expect("a time");
         assert!(gate.poll(due).is_some() && gate.poll(due).is_none());
+    }
+
+    #[test]
+    fn history_leaves_requests_for_reconnects() {
+        let mut gate = gate();
+        gate.reserve(60);
+        let mut sent = 0;
+        loop {
+            let ticket = gate.ask(Endpoint::History, Priority::Backfill);
+            let Some(called) = gate.poll(Mono(0)) else { break };
+            assert_eq!(called, ticket);
+            gate.report(ticket, Outcome::Answered, Mono(0));
+            sent += 1;
+        }
+        assert_eq!(sent, 30, "ninety at once, sixty of them kept");
+        let due = gate.poll_timeout().expect("a time");
+        assert!(due > Mono(0));
+        let urgent = gate.ask(Endpoint::Dial, Priority::StartReconnect);
+        assert_eq!(gate.poll(Mono(0)), Some(urgent));
+        assert!(gate.poll(Mono(0) + 2 * SEC).is_some());
     }
 
     #[test]

@@ -15,6 +15,9 @@ pub struct Journal {
     done: VecDeque<bool>,
 }
 
+/// The first number that is given away; smaller ones are of what was durable before anything was kept.
+pub const FIRST: u64 = 1;
+
 impl Journal {
     /// Nothing is kept yet.
     #[must_use]

@@ -8,13 +8,14 @@
 //!
 //! | noun | machines and rules |
 //! |---|---|
-//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`] |
+//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`] |
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
-//! | records | [`producer`], [`journal`] |
-//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`certificate`], [`certifier`], [`tally`] |
+//! | records | [`producer`], [`journal`], [`spool`], [`standby`] |
+//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`tally`] |
 
+pub mod audit;
 pub mod backoff;
 pub mod breaker;
 pub mod budget;
@@ -28,15 +29,20 @@ pub mod envelope;
 pub mod gaps;
 pub mod gate;
 pub mod heartbeat;
+pub mod history;
 pub mod identity;
 pub mod journal;
 pub mod ledger;
 pub mod producer;
 pub mod rotation;
 mod scan;
+pub mod seeded;
+pub mod sequence;
 pub mod server_time;
 pub mod session;
 pub mod splice;
+pub mod spool;
+pub mod standby;
 pub mod subscriptions;
 pub mod tally;
 pub mod text;

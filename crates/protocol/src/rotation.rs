@@ -107,6 +107,15 @@ impl Leg {
         self.collect();
     }
 
+    /// The channel `life` does not hear what it should: a successor takes its place.
+    pub fn suspect(&mut self, life: Life, now: Mono) {
+        if life == self.current.life {
+            self.forced = Some(EndReason::Rotation);
+            self.succeed(now);
+            self.collect();
+        }
+    }
+
     /// Whether another leg of the shard is live, if there is one: planned rotations wait for it.
     pub fn sibling(&mut self, live: bool) {
         self.sibling_live = live;

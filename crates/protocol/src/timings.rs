@@ -48,10 +48,20 @@ pub struct Timings {
     pub gap_patience: Duration,
     /// An epoch of another process counts as living this long after its newest claim.
     pub claim_fresh: Duration,
+    /// A socket that did not hear what its sibling heard is suspected after this long.
+    pub silence_patience: Duration,
     /// Time between an occurrence and its notification, at most: the margin by which gaps are read.
     pub margin: Duration,
     /// History is queried this long after the end of a gap, three times.
     pub query_reads: [Duration; 3],
+    /// A query begins this long before the gap: it goes by the day on which conversations started.
+    pub query_lookback: Duration,
+    /// Between submitting a job and the first look at it; later looks are further apart.
+    pub job_look: Duration,
+    /// History is asked this often up to when it calls itself complete, while a gap waits for it.
+    pub availability_look: Duration,
+    /// A reading that failed is tried again after this long.
+    pub read_again: Duration,
     /// History's jobs are asked without a word about their availability after this long.
     pub jobs_after: Duration,
     /// Between two authoritative readings.
@@ -89,8 +99,13 @@ impl Default for Timings {
             claim_cadence: secs(5),
             gap_patience: secs(20),
             claim_fresh: secs(30),
+            silence_patience: secs(30),
             margin: secs(300),
             query_reads: [secs(300), secs(1800), secs(2 * 3600)],
+            query_lookback: secs(86_400),
+            job_look: secs(1),
+            availability_look: secs(900),
+            read_again: secs(60),
             jobs_after: secs(26 * 3600),
             read_spacing: secs(3600),
             late_reads: [secs(50 * 3600), secs(72 * 3600)],
@@ -118,13 +133,17 @@ impl Timings {
             creation_spacing: fast(real.creation_spacing),
             creation_window: fast(real.creation_window),
             retry_after_jitter: Duration::from_secs(1),
-            margin: fast(real.margin),
+            // notifications keep their real delay
+            margin: fast(real.margin).max(Duration::from_secs(6)),
+            job_look: Duration::from_millis(100),
+            availability_look: fast(real.availability_look),
+            read_again: Duration::from_millis(500),
             query_reads: real.query_reads.map(fast),
             jobs_after: fast(real.jobs_after),
             read_spacing: fast(real.read_spacing),
-            late_reads: real.late_reads.map(fast),
             certificate_interval: fast(real.certificate_interval),
             gap_patience: Duration::from_secs(2),
+            silence_patience: Duration::from_secs(4),
             ..real
         }
     }
@@ -144,6 +163,7 @@ impl Timings {
         at_most("ping_timeout", self.ping_timeout, real.ping_timeout);
         at_most("splice", self.splice, real.splice);
         at_most("claim_cadence", self.claim_cadence, real.claim_cadence);
+        at_most("silence_patience", self.silence_patience, real.silence_patience);
         at_most("gap_patience", self.gap_patience, real.gap_patience);
         let mut at_least = |name, value: Duration, bound: Duration| {
             if value < bound {

@@ -10,7 +10,7 @@ pub fn class_of(topic: &str) -> String {
         TopicClass::User => Some(2),
         TopicClass::Detail => Some(4),
         TopicClass::Other if topic.starts_with("v2.users.") => Some(2),
-        TopicClass::Other => None,
+        TopicClass::Other | TopicClass::History => None,
     };
     let mut class = String::with_capacity(topic.len());
     for (at, part) in topic.split('.').enumerate() {

@@ -14,6 +14,7 @@
 use std::collections::VecDeque;
 
 use crate::domain::Wall;
+use crate::seeded::{Bug, planted};
 
 /// Watermark of one socket. Its parcels must be shown in the order in which they arrived.
 #[derive(Clone, Debug, Default)]
@@ -45,7 +46,8 @@ impl Watermark {
 
     /// The pong to the ping sent at `sent` arrived.
     pub fn pong(&mut self, sent: Wall) {
-        self.barriers.push_back(Barrier { sent, needs: self.needs });
+        let needs = if planted(Bug::ClaimBeforeAck) { 0 } else { self.needs };
+        self.barriers.push_back(Barrier { sent, needs });
     }
 
     /// Everything below is durable. Returns the watermark if it moved.

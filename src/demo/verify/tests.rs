@@ -2,6 +2,7 @@ use trunkline_protocol::domain::{EpochId, Frame, Leg, Now, WriterId};
 use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::topic::class_of;
 
+use super::records::header;
 use super::*;
 use crate::decode::{body, open::Opener};
 use crate::encode::{Encoder, Provenance, schemas};
@@ -27,6 +28,10 @@ fn good() -> Evidence {
         proof: Vec::new(),
         schemas: BTreeMap::from([(1, schemas::CONVERSATION_EVENT.to_owned())]),
         ledger: Vec::new(),
+        origin_ms: 0,
+        read_spacing_ms: 0,
+        kills: 0,
+        from_spool: 0,
         faults: BTreeMap::from([("reset".to_owned(), 1)]),
         reconnects: BTreeMap::new(),
         http_429: 0,

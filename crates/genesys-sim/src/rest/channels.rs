@@ -16,8 +16,10 @@ impl Cloud {
         let random = self.random_pair();
         let (id, evicted) = self.channels.create(client, token, random, &self.settings, now_ms);
         let code = self.settings.end_code;
+        self.counters_mut().channels_created += 1;
         for (_, channel) in evicted {
             if let Some(socket) = channel.socket {
+                self.counters_mut().connected_evicted += 1;
                 self.close(socket, code, "");
             }
         }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Shared, line};
+use super::Shared;
 use crate::Kind;
 use crate::faults::Fault;
 use crate::http::{Answer, Request};
@@ -22,12 +22,24 @@ pub(crate) fn handle(request: &Request, shared: &Shared) -> Answer {
         ("GET", ["dials"]) => Answer::json(200, &json!(shared.cloud().dials())),
         ("GET", ["counters"]) => counters(shared),
         ("GET", ["org"]) => org(shared),
+        ("GET", ["history"]) => history(request, shared),
         ("POST", ["queues"]) => create(Kind::Queue, request, shared),
         ("POST", ["users"]) => create(Kind::User, request, shared),
         ("DELETE", ["queues", id]) => delete(Kind::Queue, id, shared),
         ("DELETE", ["users", id]) => delete(Kind::User, id, shared),
         _ => Answer::not_found(),
     }
+}
+
+/// What is true of history, conversation by conversation.
+fn history(request: &Request, shared: &Shared) -> Answer {
+    let after = request.query.get("after").map_or("", String::as_str);
+    let limit = request.query.get("limit").and_then(|n| n.parse().ok()).unwrap_or(PAGE);
+    let cloud = shared.cloud();
+    let lines = cloud.history().truth(after, cloud.settings()).take(limit);
+    let mut body: Vec<String> = lines.map(|line| line.to_string()).collect();
+    body.push(String::new());
+    Answer { status: 200, body: body.join("\n"), ..Answer::default() }
 }
 
 fn counters(shared: &Shared) -> Answer {
@@ -43,10 +55,14 @@ fn counters(shared: &Shared) -> Answer {
 
 fn org(shared: &Shared) -> Answer {
     let mut cloud = shared.cloud();
+    let origin_ms = cloud.wall_origin_ms;
     let org = cloud.traffic().org();
     let queues: Vec<_> = org.queues.iter().filter(|q| !q.deleted).map(|q| &q.id).collect();
     let users: Vec<_> = org.users.iter().filter(|u| !u.deleted).map(|u| &u.id).collect();
-    Answer::json(200, &json!({"id": org.id, "queues": queues, "users": users}))
+    Answer::json(
+        200,
+        &json!({"id": org.id, "origin_ms": origin_ms, "queues": queues, "users": users}),
+    )
 }
 
 fn inject(request: &Request, shared: &Shared) -> Answer {
@@ -103,13 +119,10 @@ fn ledger(request: &Request, shared: &Shared) -> Answer {
     let number = |key: &str| request.query.get(key).and_then(|value| value.parse::<u64>().ok());
     let after = number("after").unwrap_or(0);
     let limit = number("limit").and_then(|n| usize::try_from(n).ok()).unwrap_or(PAGE);
-    let mut lines = match shared.spill().lines(after, limit) {
+    let mut lines = match shared.ledger_page(after, limit) {
         Ok(lines) => lines,
         Err(error) => return Answer::json(500, &json!({"error": error.to_string()})),
     };
-    let left = limit - lines.len();
-    let last = after + lines.len() as u64;
-    lines.extend(shared.cloud().ledger().after(last, left).map(line));
     lines.push(String::new());
     Answer { status: 200, body: lines.join("\n"), ..Answer::default() }
 }

@@ -59,7 +59,7 @@ pub struct Running {
     address: SocketAddr,
     tls: bool,
     _tasks: JoinSet<()>,
-    broker_down: mpsc::UnboundedReceiver<Duration>,
+    embedded: mpsc::UnboundedReceiver<Embedded>,
 }
 
 pub(crate) struct Shared {
@@ -68,7 +68,16 @@ pub(crate) struct Shared {
     spill: Mutex<Spill>,
     started: Instant,
     traffic: watch::Sender<TrafficState>,
-    broker_down: mpsc::UnboundedSender<Duration>,
+    embedded: mpsc::UnboundedSender<Embedded>,
+}
+
+/// A fault that the embedding process has to carry out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Embedded {
+    /// Take the broker away for so long.
+    BrokerDown(Duration),
+    /// End the connector without a word and start another one.
+    Kill,
 }
 
 /// How far the traffic is.
@@ -109,20 +118,20 @@ pub async fn start(serve: ServeSettings) -> anyhow::Result<Running> {
         cloud.ledger_mut().count_only();
     }
     let (traffic, _) = watch::channel(TrafficState::Waiting);
-    let (broker_down, broker_rx) = mpsc::unbounded_channel();
+    let (embedded, told) = mpsc::unbounded_channel();
     let shared = Arc::new(Shared {
         cloud: Mutex::new(cloud),
         sockets: Sockets::default(),
         spill: Mutex::new(Spill::new(serve.ledger_file.clone())?),
         started: Instant::now(),
         traffic,
-        broker_down,
+        embedded,
     });
     let mut tasks = JoinSet::new();
     let tls = acceptor.is_some();
     tasks.spawn(http::accept(listener, acceptor, Arc::clone(&shared)));
     tasks.spawn(drive(Arc::clone(&shared), serve));
-    Ok(Running { shared, address, tls, _tasks: tasks, broker_down: broker_rx })
+    Ok(Running { shared, address, tls, _tasks: tasks, embedded: told })
 }
 
 impl Running {
@@ -178,6 +187,12 @@ impl Running {
         self.shared.now_ms()
     }
 
+    /// The date of time 0, milliseconds since 1970.
+    #[must_use]
+    pub fn origin_ms(&self) -> u64 {
+        self.shared.cloud().wall_origin_ms
+    }
+
     /// How far the traffic is; changes can be awaited.
     #[must_use]
     pub fn traffic(&self) -> watch::Receiver<TrafficState> {
@@ -195,17 +210,13 @@ impl Running {
     /// # Errors
     /// When entries that were written to a file cannot be read back.
     pub fn ledger_lines(&self) -> anyhow::Result<Vec<String>> {
-        let mut lines = self.shared.spill().lines(0, usize::MAX)?;
-        let cloud = self.shared.cloud();
-        let last = lines.len() as u64;
-        lines.extend(cloud.ledger().after(last, usize::MAX).map(line));
-        Ok(lines)
+        self.shared.ledger_page(0, usize::MAX)
     }
 
-    /// Waits until a fault takes the broker away, and says for how long.
-    pub async fn broker_down(&mut self) -> Duration {
-        match self.broker_down.recv().await {
-            Some(duration) => duration,
+    /// Waits until a fault concerns the embedding process.
+    pub async fn embedded(&mut self) -> Embedded {
+        match self.embedded.recv().await {
+            Some(fault) => fault,
             None => std::future::pending().await,
         }
     }
@@ -224,7 +235,17 @@ impl Shared {
         self.cloud.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn spill(&self) -> MutexGuard<'_, Spill> {
+    /// Lines of the ledger after the first `after`, at most `limit`.
+    pub(crate) fn ledger_page(&self, after: u64, limit: usize) -> anyhow::Result<Vec<String>> {
+        spill::page(
+            after,
+            limit,
+            |skip, limit| self.spill().lines(skip, limit),
+            |last, limit| self.cloud().ledger().after(last, limit).cloned().collect(),
+        )
+    }
+
+    fn spill(&self) -> MutexGuard<'_, Spill> {
         self.spill.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -236,8 +257,10 @@ impl Shared {
             match output {
                 Output::BrokerDown { for_ms } => {
                     // nobody may be listening; then the fault is only on record
-                    self.broker_down.send(Duration::from_millis(for_ms)).ok();
+                    let duration = Duration::from_millis(for_ms);
+                    self.embedded.send(Embedded::BrokerDown(duration)).ok();
                 }
+                Output::Kill => _ = self.embedded.send(Embedded::Kill),
                 Output::Text(..) | Output::Close(..) | Output::Reset(_) | Output::Freeze(_) => {
                     if let Some(id) = self.sockets.carry_out(output) {
                         cloud.socket_gone(id, self.now_ms());

@@ -60,7 +60,7 @@ impl Sockets {
             Output::Close(id, code, reason) => (id, Order::Close(code, reason)),
             Output::Reset(id) => (id, Order::Reset),
             Output::Freeze(id) => (id, Order::Freeze),
-            Output::BrokerDown { .. } => return None,
+            Output::BrokerDown { .. } | Output::Kill => return None,
         };
         let line = lines.get(&id)?;
         let mut too_slow = false;

@@ -58,10 +58,81 @@ impl Spill {
     }
 }
 
+/// Lines after the first `after`, at most `limit`, of file and memory together.
+///
+/// Entries move from memory into the file at any moment, also between the two readings; then both
+/// are read again, for nothing may be missing between them.
+pub(crate) fn page(
+    after: u64,
+    limit: usize,
+    mut in_file: impl FnMut(u64, usize) -> anyhow::Result<Vec<String>>,
+    mut in_memory: impl FnMut(u64, usize) -> Vec<Entry>,
+) -> anyhow::Result<Vec<String>> {
+    loop {
+        let mut lines = in_file(after, limit)?;
+        let last = after + lines.len() as u64;
+        let kept = in_memory(last, limit - lines.len());
+        if kept.first().is_none_or(|entry| entry.seq == last + 1) {
+            lines.extend(kept.iter().map(line));
+            return Ok(lines);
+        }
+    }
+}
+
 impl Drop for Spill {
     fn drop(&mut self) {
         if self.own && self.file.is_some() {
             drop(std::fs::remove_file(&self.path)); // a leftover temporary file hurts nobody
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+
+    use super::*;
+    use crate::ledger::Ledger;
+
+    fn entry() -> Entry {
+        Entry {
+            seq: 0,
+            at_ms: 0,
+            topic: String::new(),
+            conversation_id: None,
+            covered: false,
+            body: None,
+            delivered: Vec::new(),
+            dropped: Vec::new(),
+        }
+    }
+
+    #[test]
+    fn an_entry_that_moves_into_the_file_between_the_readings_is_not_skipped() {
+        let mut ledger = Ledger::default();
+        (0..10).for_each(|_| ledger.push(entry()));
+        let file = RefCell::new(Vec::new());
+        let lines = page(
+            2,
+            6,
+            |skip, limit| {
+                let skip = usize::try_from(skip).unwrap();
+                Ok(file.borrow().iter().skip(skip).take(limit).cloned().collect())
+            },
+            |last, limit| {
+                let moved = ledger.overflow(5 * 160);
+                file.borrow_mut().extend(moved.iter().map(line));
+                ledger.after(last, limit).cloned().collect()
+            },
+        );
+        let seqs: Vec<u64> = lines
+            .unwrap()
+            .iter()
+            .map(|line| {
+                serde_json::from_str::<serde_json::Value>(line).unwrap()["seq"].as_u64().unwrap()
+            })
+            .collect();
+        assert_eq!(seqs, [3, 4, 5, 6, 7, 8]);
+        assert_eq!(file.borrow().len(), 5, "some were moved between the readings");
     }
 }

@@ -3,6 +3,7 @@
 mod body;
 mod conversation;
 mod org;
+mod story;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -15,6 +16,7 @@ use conversation::{Conversation, Route};
 
 pub(crate) use org::uuid;
 pub use org::{Org, Queue, User};
+pub use story::Story;
 
 /// What the traffic is like.
 #[derive(Clone, Debug)]
@@ -39,6 +41,8 @@ pub struct Profile {
     pub delay_ms: (u64, u64),
     /// Milliseconds since 1970 at time 0 of the simulation.
     pub epoch_ms: u64,
+    /// Whether history hears of it; measurements do without.
+    pub history: bool,
 }
 
 impl Default for Profile {
@@ -54,6 +58,7 @@ impl Default for Profile {
             alive: 400,
             delay_ms: (200, 2_000),
             epoch_ms: 1_790_000_000_000,
+            history: true,
         }
     }
 }
@@ -76,6 +81,8 @@ pub struct Change {
     pub deliver_ms: u64,
     /// Every topic it appears on.
     pub notifications: Vec<Notification>,
+    /// What history has to know of it.
+    pub story: Option<Story>,
 }
 
 /// Makes changes, one after the other. Equal seeds make equal traffic.
@@ -147,10 +154,12 @@ impl Traffic {
         }
         self.pace(paced.max(1));
         let conversation_id = conversation.id.clone();
+        let story = self.profile.history;
+        let story = story.then(|| Story::new(conversation.clone(), event_ms, deliver_ms));
         if !conversation.is_over() {
             self.alive.push_back(conversation);
         }
-        Change { conversation_id, deliver_ms, notifications }
+        Change { conversation_id, deliver_ms, notifications, story }
     }
 
     fn pick(&mut self, event_ms: u64) -> Conversation {

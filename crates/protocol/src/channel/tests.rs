@@ -92,12 +92,26 @@ fn a_server_that_accepts_and_closes_is_not_redialled_in_a_loop() {
 }
 
 #[test]
-fn a_crowded_client_gets_no_further_channel() {
+fn a_crowded_client_is_told_of_and_gets_channels_while_none_is_taken_away_for_them() {
     let mut bench = Bench::new();
     bench.actions();
-    assert_eq!(bench.tell(Input::Counted(16), 0), [Action::Crowded(16)]);
+    let seen = bench.tell(Input::Counted(16), 0);
+    assert_eq!(seen, [Action::Crowded(16), Action::Call(Step::Create)]);
+}
+
+#[test]
+fn a_channel_that_takes_another_one_away_comes_once_in_ten_minutes() {
+    let mut bench = Bench::new();
+    bench.actions();
+    assert_eq!(bench.tell(Input::Counted(20), 0), [Action::Crowded(20)]);
     assert_eq!(bench.wait(29), None);
-    assert_eq!(bench.wait(30), Some(Action::Call(Step::Count)));
+    assert_eq!(bench.wait(30), Some(Action::Call(Step::Create)), "no silence for a day");
+    let info = ChannelInfo { id: "j".into(), uri: "u".into(), expires: at(90_000) };
+    bench.tell(Input::Created(info), 31);
+    assert_eq!(bench.tell(Input::Gone, 60), [Action::Call(Step::Count)]);
+    assert_eq!(bench.tell(Input::Counted(20), 120), [Action::Crowded(20)]);
+    assert_eq!(bench.wait(630), None);
+    assert_eq!(bench.wait(631), Some(Action::Call(Step::Create)));
 }
 
 #[test]
@@ -135,6 +149,35 @@ fn a_channel_at_the_end_of_its_life_ends_by_expiry() {
     let mut bench = Bench::live(0);
     let seen = bench.tell(Input::Ended(EndReason::Close1000), 86_400);
     assert_eq!(seen, [Action::Down(EndReason::Expiry), Action::Call(Step::Count)]);
+}
+
+#[test]
+fn a_channel_on_which_no_socket_stays_open_is_given_up_once_an_hour() {
+    let mut bench = Bench::live(0);
+    let mut given_up = Vec::new();
+    for socket in 1..=40 {
+        let secs = socket * 60;
+        let seen = bench.tell(Input::Ended(EndReason::CloseOther), secs);
+        let next = seen.last().cloned().filter(|a| matches!(a, Action::Call(_)));
+        match next.or_else(|| bench.wait(secs + 31)) {
+            Some(Action::Call(Step::Count)) => {
+                given_up.push(socket);
+                bench.tell(Input::Counted(3), secs + 31);
+                let info = ChannelInfo { id: "n".into(), uri: "u".into(), expires: at(90_000) };
+                bench.tell(Input::Created(info), secs + 31);
+                bench.tell(permitted(&["v2.a.1.x"]), secs + 31);
+            }
+            Some(Action::Call(Step::Verify)) => {}
+            other => panic!("{other:?}"),
+        }
+        bench.tell(listed(), secs + 31);
+        bench.tell(Input::Opened, secs + 31);
+        bench.tell(Input::Live, secs + 31);
+    }
+    assert_eq!(given_up, [6], "the first stayed open, five did not; not again within the hour");
+    let secs = 41 * 60 + 3_600;
+    let seen = bench.tell(Input::Ended(EndReason::Reset), secs);
+    assert_eq!(seen.last(), Some(&Action::Call(Step::Verify)), "one that stayed open is kept");
 }
 
 #[test]

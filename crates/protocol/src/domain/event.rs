@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use serde::Serialize;
 
-use super::{BodyDigest, EventId, Frame};
+use super::{BodyDigest, EventId, Frame, GapId};
 use crate::cursor::Quotes;
 
 /// Where a record comes from.
@@ -55,11 +55,14 @@ pub enum TopicClass {
     Metrics,
     /// Anything else that is an event.
     Other,
+    /// Not a topic: what the analytics interfaces say of the past.
+    History,
 }
 
 impl TopicClass {
     /// Every class, in the order they are shown.
-    pub const ALL: [Self; 5] = [Self::Queue, Self::User, Self::Detail, Self::Metrics, Self::Other];
+    pub const ALL: [Self; 6] =
+        [Self::Queue, Self::User, Self::Detail, Self::Metrics, Self::Other, Self::History];
 
     /// The word used in metrics.
     #[must_use]
@@ -70,6 +73,7 @@ impl TopicClass {
             Self::Detail => "detail",
             Self::Metrics => "metrics",
             Self::Other => "other",
+            Self::History => "history",
         }
     }
 
@@ -120,6 +124,8 @@ pub struct Event {
     pub sequence: u64,
     /// Where it comes from.
     pub origin: Origin,
+    /// The gap it fills, for what history gave.
+    pub gap: Option<GapId>,
     /// A take-over from another writer may have reordered it.
     pub takeover: bool,
 }

@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{EpochId, GapCause, GapId, Interval, Outcome, SetDigest, Wall, WriterId};
+use crate::domain::{
+    EpochId, EventId, GapCause, GapId, Interval, Outcome, SetDigest, Wall, WriterId,
+};
 
 /// A fact, whose, and about which shard. JSON in the state topic.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,6 +30,13 @@ pub const VERSION: u8 = 1;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum Fact {
+    /// The writer is the process that runs as this replica from here on: whoever did before is gone.
+    Replica {
+        /// Names the replica; two that run at the same time have different names.
+        name: String,
+        /// Since when.
+        since: Wall,
+    },
     /// The topics a verified subscription covers, sorted.
     Set {
         /// Names it.
@@ -80,6 +89,15 @@ pub enum Fact {
     },
     /// A gap and what is known of it.
     Gap(Gap),
+    /// Records that history gave for a gap: durable, so another reading does not write them again.
+    Written {
+        /// Which gap.
+        gap: GapId,
+        /// Number of this list among those of the gap.
+        list: u32,
+        /// Their ids.
+        ids: Vec<EventId>,
+    },
 }
 
 /// Time in which a topic has to be covered.
@@ -110,6 +128,17 @@ pub struct Gap {
     pub recorded_at: Wall,
     /// How far its repair is.
     pub repair: Repair,
+}
+
+/// A gap that is not done with, and the single topics it concerns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Known {
+    /// Ordinal of its shard.
+    pub shard: u16,
+    /// The gap.
+    pub gap: Gap,
+    /// Its topics by name, those of the whole class included.
+    pub topics: Vec<String>,
 }
 
 /// How far the repair of a gap is.
@@ -168,6 +197,7 @@ impl Stamped {
     #[must_use]
     pub fn key(&self, instance: &str) -> String {
         let (kind, id) = match &self.fact {
+            Fact::Replica { name, .. } => ("replica", name.clone()),
             Fact::Set { set, .. } => ("set", set.to_string()),
             Fact::Epoch { epoch, .. } => ("epoch", epoch.to_string()),
             Fact::Claim { epoch, .. } => ("claim", epoch.to_string()),
@@ -175,6 +205,7 @@ impl Stamped {
             Fact::Doubt { epoch, interval } => ("doubt", format!("{epoch}-{}", interval.from.0)),
             Fact::Wanted { .. } => ("wanted", "all".to_owned()),
             Fact::Gap(gap) => ("gap", gap.gap.to_string()),
+            Fact::Written { gap, list, .. } => ("written", format!("{gap}-{list}")),
         };
         format!("{instance}/{}/{kind}/{}/{id}", self.shard, self.writer)
     }

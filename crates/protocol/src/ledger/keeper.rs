@@ -7,12 +7,18 @@
 //! ```
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::time::Duration;
 
 use super::{
-    Contradiction, Fact, Gap, Hole, Living, Reading, Repair, ShardLedger, Stamped, VERSION, Want,
+    Contradiction, Fact, Gap, Hole, Known, Living, Reading, Repair, ShardLedger, Stamped, VERSION,
+    Want,
 };
-use crate::domain::{EndReason, EpochId, GapId, Interval, Leg, Outcome, SetDigest, Wall, WriterId};
+use crate::domain::{
+    EndReason, EpochId, EventId, GapId, Interval, IntervalSet, Leg, Outcome, SetDigest, Wall,
+    WriterId,
+};
 use crate::identity::first_half;
+use crate::seeded::{Bug, planted};
 use crate::timings::Timings;
 
 /// What happened to coverage.
@@ -76,6 +82,15 @@ pub enum News {
         /// What was read.
         reading: Reading,
     },
+    /// Records that history gave for a gap are durable.
+    Written {
+        /// Whose shard.
+        shard: u16,
+        /// Which gap.
+        gap: GapId,
+        /// Which records.
+        ids: Vec<EventId>,
+    },
     /// The rules of repair close a gap.
     Closed {
         /// Whose shard.
@@ -121,6 +136,10 @@ pub struct Keeper {
     /// Wanted for the first time; activated by the first epoch that covers them.
     expected: BTreeMap<u16, BTreeSet<String>>,
     suspects: BTreeMap<(u16, String, Wall), Wall>,
+    /// Who runs, or ran, as which replica since when.
+    replicas: BTreeMap<WriterId, (String, Wall)>,
+    /// Lists of written records by this process, by gap.
+    lists: BTreeMap<GapId, u32>,
     look_at: Option<Wall>,
     actions: VecDeque<Action>,
 }
@@ -137,6 +156,8 @@ impl Keeper {
             peers: BTreeMap::new(),
             expected: BTreeMap::new(),
             suspects: BTreeMap::new(),
+            replicas: BTreeMap::new(),
+            lists: BTreeMap::new(),
             look_at: None,
             actions: VecDeque::new(),
         }
@@ -148,28 +169,72 @@ impl Keeper {
         if let Err(Contradiction(epoch)) = ledger.add(stamped.writer, &stamped.fact) {
             self.actions.push_back(Action::Contradiction(epoch));
         }
+        let mut goes_on = false;
         if stamped.writer != self.me {
+            goes_on = self.goes_on(stamped, now);
             match &stamped.fact {
+                Fact::Replica { name, since } => {
+                    self.replicas.insert(stamped.writer, (name.clone(), *since));
+                }
                 // as of the claim, so that a dead writer's last words do not make it live
                 Fact::Claim { epoch, interval } => _ = self.peers.insert(*epoch, interval.to),
                 Fact::Epoch { epoch, from, .. } => _ = self.peers.insert(*epoch, *from),
                 Fact::End { epoch, .. } => _ = self.peers.remove(epoch),
-                Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } | Fact::Gap(_) => {}
+                Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } => {}
+                Fact::Gap(_) | Fact::Written { .. } => {}
             }
         }
+        if !goes_on {
+            self.look_soon(now);
+        }
+    }
+
+    /// Whether it is the next claim of an epoch that is known to live: that makes no hole, and closes
+    /// none.
+    fn goes_on(&self, stamped: &Stamped, now: Wall) -> bool {
+        match &stamped.fact {
+            Fact::Claim { epoch, .. } => {
+                self.peers.get(epoch).is_some_and(|seen| self.is_fresh(*seen, now))
+                    && !self.is_replaced(stamped.writer)
+            }
+            Fact::Replica { .. } | Fact::Set { .. } | Fact::Epoch { .. } | Fact::End { .. } => {
+                false
+            }
+            Fact::Doubt { .. } | Fact::Wanted { .. } | Fact::Gap(_) | Fact::Written { .. } => false,
+        }
+    }
+
+    /// This process runs as the replica `name` from now on. Epochs of whoever did before do not
+    /// count as living any more: what they did not claim is a gap at once.
+    pub fn introduce(&mut self, name: &str, now: Wall) {
+        self.replicas.insert(self.me, (name.to_owned(), now));
+        self.write(0, Fact::Replica { name: name.to_owned(), since: now });
         self.look_soon(now);
+    }
+
+    /// Whether another process took the writer's place.
+    fn is_replaced(&self, writer: WriterId) -> bool {
+        let Some((name, since)) = self.replicas.get(&writer) else { return false };
+        let later = |(id, other): (&WriterId, &(String, Wall))| {
+            *id != writer && other.0 == *name && other.1 > *since
+        };
+        self.replicas.iter().any(later)
     }
 
     /// Tells what happened.
     pub fn handle(&mut self, news: News, now: Wall) {
+        let mut makes_holes = true;
         match news {
             News::Wanted { shards, looked_before } => self.wanted(&shards, looked_before, now),
             News::Begun { epoch, leg, topics, at, rides } => {
                 self.begun(epoch, leg, topics, at, rides, now);
             }
             News::Moved { epoch, to } => {
+                makes_holes = false;
                 for (_, own) in self.on_socket(epoch) {
                     own.watermark = own.watermark.max(Some(to));
+                    // of a living epoch only: what an ended one proves late closes holes
+                    makes_holes |= own.ended;
                 }
                 self.claim(now);
             }
@@ -189,17 +254,31 @@ impl Keeper {
                 self.own.retain(|id, own| !own.is_on(*id, epoch));
             }
             News::Doubted { shard, epoch, interval } => {
-                self.write(shard, Fact::Doubt { epoch, interval });
+                // coverage of topics that were added to the socket rests on the same ears
+                let mut doubted: BTreeSet<EpochId> =
+                    self.on_socket(epoch).map(|(id, _)| *id).collect();
+                doubted.insert(epoch);
+                for epoch in doubted {
+                    self.write(shard, Fact::Doubt { epoch, interval });
+                }
             }
             News::Read { shard, gap, reading } => {
                 self.repair(shard, gap, |repair| repair.reads.push(reading));
+            }
+            News::Written { shard, gap, ids } => {
+                let lists = self.lists.entry(gap).or_default();
+                *lists += 1;
+                let list = *lists;
+                self.write(shard, Fact::Written { gap, list, ids });
             }
             News::Closed { shard, gap, outcome } => self.repair(shard, gap, |repair| {
                 repair.outcome = Some(outcome);
                 repair.closed_at = Some(now);
             }),
         }
-        self.look_soon(now);
+        if makes_holes {
+            self.look_soon(now);
+        }
     }
 
     /// The next thing to do; call until `None`.
@@ -230,6 +309,21 @@ impl Keeper {
         &self.shards
     }
 
+    /// Gaps that are not done with: open, or closed and to be read again.
+    #[must_use]
+    pub fn unfinished(&self, now: Wall) -> Vec<Known> {
+        let mut all = Vec::new();
+        for (shard, ledger) in &self.shards {
+            for gap in ledger.gaps().values() {
+                if crate::gaps::step(gap, None, now, &self.timings) != crate::gaps::Step::Done {
+                    let topics = ledger.topics_of(gap);
+                    all.push(Known { shard: *shard, gap: gap.clone(), topics });
+                }
+            }
+        }
+        all
+    }
+
     /// The plan of topics that was in force when the facts were written, by shard, to go on with.
     #[must_use]
     pub fn plan(&self) -> Vec<BTreeSet<String>> {
@@ -255,15 +349,33 @@ impl Keeper {
         let peers = peers.filter_map(|(epoch, _)| {
             let known = ledger.epochs().get(epoch)?;
             let start = known.start.filter(|_| known.end.is_none())?;
+            if self.is_replaced(start.writer) {
+                return None;
+            }
             let from = known.claim.map_or(start.from, |claim| claim.to);
             Some(Living { epoch: *epoch, from })
         });
         own.chain(peers).collect()
     }
 
+    /// Names of the replicas that hear now, this one among them.
+    #[must_use]
+    pub fn living_replicas(&self, now: Wall) -> BTreeSet<String> {
+        let fresh = self.peers.iter().filter(|(_, seen)| self.is_fresh(**seen, now));
+        let writer =
+            |epoch| self.shards.values().find_map(|shard| shard.epochs().get(epoch)?.start);
+        let peers = fresh.filter_map(|(epoch, _)| Some(writer(epoch)?.writer));
+        let living = peers.filter(|writer| !self.is_replaced(*writer)).chain([self.me]);
+        living.filter_map(|writer| Some(self.replicas.get(&writer)?.0.clone())).collect()
+    }
+
     /// Whether a claim that reaches up to `seen` lets its epoch count as living.
     fn is_fresh(&self, seen: Wall, now: Wall) -> bool {
-        seen.plus(self.timings.claim_fresh + self.timings.ping_interval) >= now
+        seen.plus(self.fresh()) >= now
+    }
+
+    fn fresh(&self) -> Duration {
+        self.timings.claim_fresh + self.timings.ping_interval
     }
 
     /// Up to where every wanted topic of a shard is proven without a hole, from its last hole on;
@@ -318,7 +430,7 @@ impl Keeper {
         rides: Option<EpochId>,
         now: Wall,
     ) {
-        let from = at.plus(self.timings.join_margin);
+        let from = if planted(Bug::NoMargin) { at } else { at.plus(self.timings.join_margin) };
         let first_seen = self.expected.get_mut(&leg.shard).map(|expected| {
             let first: BTreeSet<String> = expected.intersection(&topics).cloned().collect();
             expected.retain(|topic| !first.contains(topic));
@@ -392,7 +504,7 @@ impl Keeper {
 
     /// Holes are looked at a second after something changed, and again while there are some.
     fn look_soon(&mut self, now: Wall) {
-        let soon = now.plus(std::time::Duration::from_secs(1));
+        let soon = now.plus(Duration::from_secs(1));
         self.look_at = Some(self.look_at.map_or(soon, |at| at.min(soon)));
     }
 
@@ -401,42 +513,38 @@ impl Keeper {
         let mut peers = std::mem::take(&mut self.peers);
         peers.retain(|_, seen| self.is_fresh(*seen, now));
         self.peers = peers;
-        // a peer that falls silent makes a hole without a word
-        let mut again = !self.peers.is_empty();
+        let mut again = false;
         for shard in shards {
             let living = self.living(shard, now);
             let Some(ledger) = self.shards.get(&shard) else { continue };
             let holes = ledger.holes(&living, now);
-            again |= !holes.is_empty();
-            self.compare(shard, &holes, now);
+            again |= self.compare(shard, &holes, now);
         }
         if again {
             self.look_soon(now);
+        } else if let Some(oldest) = self.peers.values().min() {
+            // a peer that falls silent makes a hole without a word
+            let stale = oldest.plus(self.fresh()).plus(Duration::from_millis(1));
+            self.look_at = Some(self.look_at.map_or(stale, |at| at.min(stale)));
         }
     }
 
-    /// Gaps follow holes: a hole that stays is recorded, and bounded when coverage resumes.
-    fn compare(&mut self, shard: u16, holes: &[Hole], now: Wall) {
-        let Some(ledger) = self.shards.get(&shard) else { return };
+    /// Gaps follow holes: a hole that stays is recorded, and bounded when coverage resumes. What was
+    /// read for a gap speaks of its bounds of then, so those stay; what a hole has beyond them is a gap
+    /// of its own. Says whether any hole is more than what is done with.
+    fn compare(&mut self, shard: u16, holes: &[Hole], now: Wall) -> bool {
+        let Some(ledger) = self.shards.get(&shard) else { return false };
+        let fixed: Vec<&Gap> = ledger.gaps().values().filter(|gap| is_fixed(gap)).collect();
+        let holes: Vec<Hole> = holes.iter().flat_map(|hole| beyond(hole, &fixed)).collect();
         let mut open: BTreeMap<GapId, Gap> = ledger
             .gaps()
             .iter()
-            .filter(|(_, gap)| gap.repair.outcome.is_none())
+            .filter(|(_, gap)| gap.repair.outcome.is_none() && !is_fixed(gap))
             .map(|(id, gap)| (*id, gap.clone()))
-            .collect();
-        let closed: Vec<Interval> = ledger
-            .gaps()
-            .values()
-            .filter(|gap| gap.repair.outcome.is_some())
-            .map(|gap| Interval::new(gap.from, gap.to.unwrap_or(gap.from)))
             .collect();
         let mut facts = Vec::new();
         let mut seen = BTreeSet::new();
-        for hole in holes {
-            if closed.iter().any(|gap| gap.from <= hole.interval.from && hole.interval.to <= gap.to)
-            {
-                continue; // it was repaired: what claims lack, history has
-            }
+        for hole in &holes {
             let meets = |gap: &&Gap| {
                 gap.class == hole.class
                     && gap.from < hole.interval.to
@@ -461,19 +569,20 @@ impl Keeper {
                     let first = *self.suspects.entry(key.clone()).or_insert(now);
                     seen.insert(key);
                     if first.plus(self.timings.gap_patience) <= now {
-                        facts.push(Fact::Gap(new_gap(shard, hole, to, now)));
+                        facts.push(Fact::Gap(new_gap(shard, hole, to, now, ledger)));
                     }
                 }
             }
         }
         self.suspects.retain(|key, _| key.0 != shard || seen.contains(key));
         for mut gap in open.into_values().filter(|gap| gap.repair.reads.is_empty()) {
-            gap.to = gap.to.or(Some(gap.from));
+            gap.to = gap.to.or(Some(now));
             gap.repair.outcome = Some(Outcome::Covered);
             gap.repair.closed_at = Some(now);
             facts.push(Fact::Gap(gap));
         }
         facts.into_iter().for_each(|fact| self.write(shard, fact));
+        !holes.is_empty()
     }
 }
 
@@ -489,12 +598,44 @@ impl Own {
     }
 }
 
-fn new_gap(shard: u16, hole: &Hole, to: Option<Wall>, now: Wall) -> Gap {
+/// Whether the bounds of a gap stay as they are: it was closed, or history was read for it.
+fn is_fixed(gap: &Gap) -> bool {
+    match gap.repair.outcome {
+        Some(Outcome::Reconciled | Outcome::Partial | Outcome::LostDeclared) => true,
+        Some(Outcome::Covered) => false, // by claims, which count for themselves
+        None => gap.to.is_some() && !gap.repair.reads.is_empty(),
+    }
+}
+
+/// What a hole has beyond gaps whose bounds stay as they are.
+fn beyond(hole: &Hole, fixed: &[&Gap]) -> Vec<Hole> {
+    let concerns = |gap: &&&Gap| {
+        let all = gap.topics.is_empty();
+        let some = || !hole.topics.is_empty() && hole.topics.iter().all(|t| gap.topics.contains(t));
+        gap.class == hole.class && (all || some())
+    };
+    let known = fixed.iter().filter(concerns);
+    let known: IntervalSet =
+        known.map(|gap| Interval::new(gap.from, gap.to.unwrap_or(gap.from))).collect();
+    let left = IntervalSet::from(hole.interval).subtract(&known);
+    let part = |interval: Interval| {
+        let grows = hole.grows && interval.to == hole.interval.to;
+        Hole { interval, grows, ..hole.clone() }
+    };
+    Vec::from(left).into_iter().map(part).collect()
+}
+
+fn new_gap(shard: u16, hole: &Hole, to: Option<Wall>, now: Wall, ledger: &ShardLedger) -> Gap {
+    // one that was closed as covered may begin at the same instant: a name is used once
+    let mut from = hole.interval.from;
+    while ledger.gaps().contains_key(&gap_id(shard, &hole.class, from)) {
+        from = from.minus(Duration::from_millis(1));
+    }
     Gap {
-        gap: gap_id(shard, &hole.class, hole.interval.from),
+        gap: gap_id(shard, &hole.class, from),
         class: hole.class.clone(),
         topics: hole.topics.clone(),
-        from: hole.interval.from,
+        from,
         to,
         cause: hole.cause,
         recorded_at: now,

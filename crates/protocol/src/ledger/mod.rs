@@ -16,10 +16,12 @@ mod keeper;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use coverage::{Hole, Living};
-pub use facts::{Fact, Gap, Reading, Repair, Source, Stamped, VERSION, Want};
+pub use facts::{Fact, Gap, Known, Reading, Repair, Source, Stamped, VERSION, Want};
 pub use keeper::{Action, Keeper, News, digest, gap_id};
 
-use crate::domain::{EpochId, GapCause, GapId, Interval, IntervalSet, SetDigest, Wall, WriterId};
+use crate::domain::{
+    EpochId, EventId, GapCause, GapId, Interval, IntervalSet, SetDigest, Wall, WriterId,
+};
 
 /// All that is known of one shard.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -28,6 +30,7 @@ pub struct ShardLedger {
     epochs: BTreeMap<EpochId, Epoch>,
     wanted: Option<(Wall, BTreeMap<String, Want>)>,
     gaps: BTreeMap<GapId, Gap>,
+    written: BTreeMap<GapId, BTreeSet<EventId>>,
 }
 
 /// All that is known of one epoch.
@@ -84,6 +87,7 @@ impl ShardLedger {
     /// [`Contradiction`] when the fact gives an epoch a second beginning; nothing is changed then.
     pub fn add(&mut self, writer: WriterId, fact: &Fact) -> Result<(), Contradiction> {
         match fact {
+            Fact::Replica { .. } => {} // says nothing about coverage
             Fact::Set { set, topics } => {
                 self.sets.entry(*set).or_insert_with(|| topics.iter().cloned().collect());
             }
@@ -118,6 +122,7 @@ impl ShardLedger {
                 }
             }
             Fact::Gap(gap) => self.add_gap(gap),
+            Fact::Written { gap, ids, .. } => self.written.entry(*gap).or_default().extend(ids),
         }
         Ok(())
     }
@@ -128,11 +133,22 @@ impl ShardLedger {
             self.gaps.insert(gap.gap, gap.clone());
             return;
         };
-        known.from = known.from.max(gap.from); // late acknowledgements narrow it
-        known.to = match (known.to, gap.to) {
-            (Some(a), Some(b)) => Some(a.max(b)),
-            (a, b) => a.or(b),
-        };
+        match (known.repair.outcome, gap.repair.outcome) {
+            // what was read speaks of the bounds it was closed with, whatever another writer knew
+            (None, Some(_)) => (known.from, known.to) = (gap.from, gap.to),
+            (Some(_), None) => {}
+            (Some(_), Some(_)) => {
+                known.from = known.from.max(gap.from);
+                known.to = known.to.min(gap.to);
+            }
+            (None, None) => {
+                known.from = known.from.max(gap.from); // late acknowledgements narrow it
+                known.to = match (known.to, gap.to) {
+                    (Some(a), Some(b)) => Some(a.max(b)),
+                    (a, b) => a.or(b),
+                };
+            }
+        }
         known.recorded_at = known.recorded_at.min(gap.recorded_at);
         for reading in &gap.repair.reads {
             if !known.repair.reads.contains(reading) {
@@ -154,6 +170,26 @@ impl ShardLedger {
     #[must_use]
     pub fn gaps(&self) -> &BTreeMap<GapId, Gap> {
         &self.gaps
+    }
+
+    /// Ids of the records that history gave for a gap.
+    #[must_use]
+    pub fn written(&self, gap: GapId) -> Option<&BTreeSet<EventId>> {
+        self.written.get(&gap)
+    }
+
+    /// Single topics that a gap concerns.
+    #[must_use]
+    pub fn topics_of(&self, gap: &Gap) -> Vec<String> {
+        if !gap.topics.is_empty() {
+            return gap.topics.clone();
+        }
+        let of_class = |(topic, want): &(&String, &Want)| {
+            let wanted_then = want.to.is_none_or(|to| to > gap.from);
+            wanted_then && crate::topic::class_of(topic) == gap.class
+        };
+        let topics = self.wanted().into_iter().flatten().filter(of_class);
+        topics.map(|(topic, _)| topic.clone()).collect()
     }
 
     /// The topics of a set.

@@ -2,7 +2,8 @@
 
 use trunkline_protocol::domain::Dice;
 
-use super::world::{STEP_MS, Wire, World, requests};
+use super::requests;
+use super::world::{STEP_MS, Wire, World};
 use std::collections::BTreeSet;
 
 /// Which of the two.

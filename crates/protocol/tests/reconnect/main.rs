@@ -2,8 +2,12 @@
 
 #![allow(unreachable_pub, reason = "the modules are shared with an example")]
 
+#[path = "../platform/answers.rs"]
+mod answers;
 mod classic;
 mod ours;
+#[path = "../platform/requests.rs"]
+mod requests;
 mod scenario;
 mod world;
 

@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use genesys_sim::http::Answer;
 use serde_json::Value;
-use trunkline_protocol::backoff::Hint;
 use trunkline_protocol::budget::Budget;
-use trunkline_protocol::channel::{Action as Do, ChannelInfo, Input, Step};
+use trunkline_protocol::channel::{Action as Do, Input, Step};
 use trunkline_protocol::domain::{Dice, Mono};
 use trunkline_protocol::envelope::{self, Sniff};
 use trunkline_protocol::gate::{Endpoint, Gate, Outcome, Priority, Ticket};
 use trunkline_protocol::rotation::{Leg, Life};
 use trunkline_protocol::session::{self, Liveness, Session};
-use trunkline_protocol::subscriptions::Answered;
 use trunkline_protocol::timings::Timings;
 use trunkline_protocol::token::TokenClock;
 
-use super::world::{STEP_MS, Wire, World, requests};
+use super::answers::{lane, outcome, understood};
+use super::requests;
+use super::world::{STEP_MS, Wire, World};
 
 /// One OAuth client with its legs.
 pub struct Client {
@@ -89,7 +89,7 @@ impl Client {
         self.read(world, now);
         let due: Vec<_> = self.answers.extract_if(.., |answer| answer.0 <= world.now_ms).collect();
         for (_, ticket, wish, answer, dialled) in due {
-            self.answered(ticket, wish, answer, dialled, world, now);
+            self.answered(ticket, wish, answer, dialled, now);
         }
         for leg in 0..self.legs.len() {
             self.legs[leg].handle_timeout(now);
@@ -112,12 +112,7 @@ impl Client {
     fn wish(&mut self, wish: Wish) {
         let (endpoint, priority) = match wish {
             Wish::Token => (Endpoint::Token, Priority::Token),
-            Wish::Call(_, _, Step::Count) => (Endpoint::Channels, Priority::StartReconnect),
-            Wish::Call(_, _, Step::Create) => (Endpoint::Channels, Priority::FinishReconnect),
-            Wish::Call(_, _, Step::Dial) => (Endpoint::Dial, Priority::FinishReconnect),
-            Wish::Call(_, _, Step::Subscribe | Step::Verify) => {
-                (Endpoint::Subscriptions, Priority::FinishReconnect)
-            }
+            Wish::Call(_, _, step) => lane(step),
         };
         let ticket = self.gate.ask(endpoint, priority);
         self.wishes.insert(ticket, wish);
@@ -156,7 +151,6 @@ impl Client {
         wish: Wish,
         answer: Option<Answer>,
         dialled: Result<u64, Answer>,
-        world: &mut World,
         now: Mono,
     ) {
         if let Wish::Call(leg, life, Step::Dial) = wish {
@@ -197,7 +191,7 @@ impl Client {
                 }
                 let gone = answer.as_ref().is_some_and(|answer| answer.status == 404);
                 let input = match body {
-                    Some(body) => understood(step, &body, world.now_ms),
+                    Some(body) => understood(step, &body, now),
                     None if gone => Input::Gone,
                     None => Input::Failed,
                 };
@@ -246,39 +240,5 @@ impl Client {
         for (leg, life, input) in told {
             self.legs[leg].handle(life, input, now, &mut self.dice);
         }
-    }
-}
-
-fn outcome(answer: &Answer) -> Outcome {
-    let header = answer.headers.iter().find(|(name, _)| *name == "Retry-After");
-    match answer.status {
-        429 => Outcome::RateLimited(Hint::parse(header.map(|(_, value)| value.as_str()))),
-        0 | 500.. => Outcome::Failed,
-        _ => Outcome::Answered,
-    }
-}
-
-fn understood(step: Step, body: &Value, now_ms: u64) -> Input {
-    let entities = || body["entities"].as_array().cloned().unwrap_or_default();
-    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
-    match step {
-        Step::Count => Input::Counted(u32::try_from(entities().len()).expect("few channels")),
-        Step::Create => Input::Created(ChannelInfo {
-            id: text(&body["id"]),
-            uri: text(&body["connectUri"]),
-            expires: mono(now_ms + 86_400_000),
-        }),
-        Step::Subscribe => {
-            let answered = |entity: Value| Answered {
-                topic: text(&entity["id"]),
-                permitted: entity["state"] == "Permitted",
-                ..Answered::default()
-            };
-            Input::Subscribed(entities().into_iter().map(answered).collect())
-        }
-        Step::Verify => {
-            Input::Listed(entities().iter().map(|entity| text(&entity["id"])).collect())
-        }
-        Step::Dial => Input::Failed,
     }
 }

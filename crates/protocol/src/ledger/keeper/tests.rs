@@ -72,19 +72,38 @@ impl Bench {
 
     fn claims(&self) -> Vec<(u8, i64, i64)> {
         let claim = |stamped: &Stamped| match &stamped.fact {
+            Fact::Replica { .. } => None,
             Fact::Claim { epoch, interval } => Some((epoch.0[0], interval.from.0, interval.to.0)),
             Fact::Set { .. }
             | Fact::Epoch { .. }
             | Fact::End { .. }
             | Fact::Doubt { .. }
             | Fact::Wanted { .. }
-            | Fact::Gap(_) => None,
+            | Fact::Gap(_)
+            | Fact::Written { .. } => None,
         };
         self.written.iter().filter_map(claim).collect()
     }
 
     fn gaps(&self) -> Vec<Gap> {
         self.keeper.shards().values().flat_map(|ledger| ledger.gaps().values().cloned()).collect()
+    }
+}
+
+#[test]
+fn a_process_that_takes_anothers_place_knows_its_crash_at_once() {
+    let mut dead = Bench::of(1);
+    dead.keeper.introduce("a", Wall(0));
+    dead.tell(0, News::Wanted { shards: vec![topics(&[Q])], looked_before: None });
+    dead.begin(0, 1, &[Q], None);
+    dead.tell(60 * S, News::Moved { epoch: epoch(1), to: Wall(60 * S) });
+    for (name, gaps) in [("a", 1), ("b", 0)] {
+        let mut next = Bench::of(2);
+        dead.written.iter().for_each(|stamped| next.keeper.read(stamped, Wall(65 * S)));
+        next.keeper.introduce(name, Wall(65 * S));
+        next.run(90 * S);
+        let shard = next.keeper.shards().get(&0).expect("a shard");
+        assert_eq!(shard.gaps().len(), gaps, "as replica {name}");
     }
 }
 
@@ -233,4 +252,70 @@ fn what_history_said_is_kept_with_the_gap() {
     assert_eq!(gaps.len(), 1, "a repaired hole is no new gap");
     assert_eq!((gaps[0].repair.reads.len(), gaps[0].repair.outcome), (1, Some(outcome)));
     assert_eq!(gaps[0].repair.closed_at, Some(Wall(500 * S)));
+}
+
+/// A gap with this interval that history closed.
+fn repaired(bench: &mut Bench, now: i64, outcome: Outcome) -> Gap {
+    let gap = bench.gaps().into_iter().find(|gap| gap.repair.outcome.is_none()).expect("a gap");
+    bench.tell(now, News::Closed { shard: 0, gap: gap.gap, outcome });
+    bench.gaps().into_iter().find(|known| known.gap == gap.gap).expect("it is known")
+}
+
+#[test]
+fn a_hole_that_goes_on_behind_a_repaired_gap_is_a_gap_of_its_own() {
+    let mut bench = Bench::covered();
+    bench.tell(60 * S, News::Moved { epoch: epoch(1), to: Wall(60 * S) });
+    bench.tell(70 * S, News::Ended { epoch: epoch(1), reason: EndReason::Reset });
+    bench.begin(80 * S, 2, &[Q], None);
+    bench.run(120 * S);
+    let first = repaired(&mut bench, 130 * S, Outcome::Reconciled);
+    assert_eq!((first.from, first.to), (Wall(60 * S), Some(Wall(85 * S))));
+    // what the second socket heard was never claimed, and it ends as well
+    bench.tell(140 * S, News::Ended { epoch: epoch(2), reason: EndReason::Reset });
+    bench.begin(150 * S, 3, &[Q], None);
+    bench.run(200 * S);
+    let gaps = bench.gaps();
+    let open: Vec<&Gap> = gaps.iter().filter(|gap| gap.repair.outcome.is_none()).collect();
+    assert_eq!(open.len(), 1, "{gaps:?}");
+    assert_eq!((open[0].from, open[0].to), (Wall(85 * S), Some(Wall(155 * S))));
+    let known = gaps.iter().find(|gap| gap.gap == first.gap).expect("the first one");
+    assert_eq!(known, &first, "closures only grow");
+}
+
+#[test]
+fn a_repaired_gap_of_one_class_hides_no_hole_of_another() {
+    const U: &str = "v2.users.u1.conversations";
+    let mut bench = Bench::of(1);
+    bench.tell(0, News::Wanted { shards: vec![topics(&[Q, U])], looked_before: None });
+    bench.begin(0, 1, &[Q, U], None);
+    bench.tell(60 * S, News::Moved { epoch: epoch(1), to: Wall(60 * S) });
+    bench.tell(70 * S, News::Ended { epoch: epoch(1), reason: EndReason::Reset });
+    bench.begin(80 * S, 2, &[Q, U], None);
+    bench.run(120 * S);
+    let closed = repaired(&mut bench, 130 * S, Outcome::Reconciled);
+    bench.run(200 * S);
+    let open = bench.gaps().into_iter().filter(|gap| gap.repair.outcome.is_none());
+    let classes: Vec<String> = open.map(|gap| gap.class).collect();
+    assert_eq!(classes.len(), 1);
+    assert_ne!(classes[0], closed.class);
+}
+
+#[test]
+fn coverage_that_is_doubted_after_it_closed_a_gap_opens_another_one() {
+    let mut bench = Bench::covered();
+    bench.tell(60 * S, News::Moved { epoch: epoch(1), to: Wall(60 * S) });
+    bench.tell(70 * S, News::Ended { epoch: epoch(1), reason: EndReason::Reset });
+    bench.begin(80 * S, 2, &[Q], None);
+    bench.run(120 * S);
+    bench.tell(125 * S, News::Moved { epoch: epoch(1), to: Wall(90 * S) });
+    bench.run(150 * S);
+    let outcomes: Vec<_> = bench.gaps().iter().map(|gap| gap.repair.outcome).collect();
+    assert_eq!(outcomes, [Some(Outcome::Covered)], "late acknowledgements covered it");
+    let interval = Interval::new(Wall(60 * S), Wall(i64::MAX));
+    bench.tell(151 * S, News::Doubted { shard: 0, epoch: epoch(1), interval });
+    bench.run(200 * S);
+    let open: Vec<Gap> =
+        bench.gaps().into_iter().filter(|gap| gap.repair.outcome.is_none()).collect();
+    assert_eq!(open.len(), 1, "{:?}", bench.gaps());
+    assert!(open[0].from <= Wall(60 * S) && open[0].to == Some(Wall(85 * S)), "{open:?}");
 }

@@ -1,0 +1,257 @@
+//! A heartbeat is no proof of completeness: a channel may answer every ping and hear nothing. What
+//! one socket of a shard hears, the others have to hear shortly after.
+//!
+//! ```text
+//! A   ─e─e──e─e───e──e─e──e──►
+//! B   ─e─e────────────────────►   suspected 30 s after the first event that only A heard;
+//!        └ doubted from here on     its successor takes its place
+//! ```
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use crate::domain::{EpochId, EventId, Leg, Mono, Now, Wall};
+
+/// A socket that did not hear what its sibling heard.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Suspect {
+    /// Its coverage.
+    pub epoch: EpochId,
+    /// Where it serves.
+    pub leg: Leg,
+    /// When the ping was sent that was answered before its last event: it heard until then, and from
+    /// there on its coverage cannot be believed.
+    pub since: Wall,
+}
+
+/// What is known of one socket.
+#[derive(Clone, Copy, Debug)]
+struct Ear {
+    leg: Leg,
+    /// Nothing has to be heard before this.
+    settled: Mono,
+    /// When the newest ping that was answered was sent; when it opened before the first.
+    barrier: Wall,
+    /// The barrier before its last event: the event was fanned out later than that.
+    last: Wall,
+    /// When a sibling heard the first event after the last one of this socket.
+    missed: Option<Mono>,
+    /// What it heard last.
+    heard: [EventId; REMEMBERED],
+    next: usize,
+    suspected: bool,
+}
+
+/// Events that are remembered of each socket, to know whether it is behind another one. Copies come in
+/// the order of fan-out, so the last one of a burst tells.
+const REMEMBERED: usize = 16;
+
+/// Watches the sockets of every shard.
+#[derive(Clone, Debug)]
+pub struct Silence {
+    patience: Duration,
+    margin: Duration,
+    ears: BTreeMap<EpochId, Ear>,
+    /// How often a leg was suspected without having heard anything since.
+    strikes: BTreeMap<Leg, u32>,
+}
+
+/// A leg that is suspected again and again, e.g. since it may not hear a topic that its sibling
+/// hears, is given twice the time each time, up to this factor.
+const STRIKES: u32 = 7;
+
+impl Silence {
+    /// Suspects after `patience`; `margin` is how long after opening nothing has to be heard.
+    #[must_use]
+    pub fn new(patience: Duration, margin: Duration) -> Self {
+        Self { patience, margin, ears: BTreeMap::new(), strikes: BTreeMap::new() }
+    }
+
+    /// A socket opened.
+    pub fn opened(&mut self, epoch: EpochId, leg: Leg, now: Now) {
+        let ear = Ear {
+            leg,
+            settled: now.mono + self.margin,
+            barrier: now.wall,
+            last: now.wall,
+            missed: None,
+            heard: [EventId([0; 16]); REMEMBERED],
+            next: 0,
+            suspected: false,
+        };
+        self.ears.insert(epoch, ear);
+    }
+
+    /// A socket ended.
+    pub fn ended(&mut self, epoch: EpochId) {
+        self.ears.remove(&epoch);
+    }
+
+    /// A ping that was sent then was answered behind everything heard so far.
+    pub fn pong(&mut self, epoch: EpochId, sent: Wall) {
+        self.ears.get_mut(&epoch).into_iter().for_each(|ear| ear.barrier = sent);
+    }
+
+    /// A socket heard an event. Others that heard it before are not behind.
+    pub fn heard(&mut self, epoch: EpochId, id: EventId, now: Mono) {
+        let Some(own) = self.ears.get_mut(&epoch) else { return };
+        (own.last, own.missed) = (own.barrier, None);
+        own.heard[own.next] = id;
+        own.next = (own.next + 1) % REMEMBERED;
+        let leg = own.leg;
+        if !self.strikes.is_empty() && !own.suspected {
+            self.strikes.remove(&leg);
+        }
+        for (other, ear) in &mut self.ears {
+            if *other == epoch || ear.leg.shard != leg.shard {
+                continue;
+            }
+            if ear.heard.contains(&id) {
+                ear.missed = None;
+            } else if ear.settled <= now {
+                ear.missed.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Nothing is taken from the sockets now, so nothing that was not heard counts.
+    pub fn pause(&mut self) {
+        self.ears.values_mut().for_each(|ear| ear.missed = None);
+    }
+
+    /// When [`Self::handle_timeout`] may have something.
+    #[must_use]
+    pub fn poll_timeout(&self) -> Option<Mono> {
+        self.ears.values().filter_map(|ear| self.due(ear)).min()
+    }
+
+    /// The next socket that has to be suspected; call until `None`.
+    pub fn handle_timeout(&mut self, now: Mono) -> Option<Suspect> {
+        let is_due = |ear: &Ear| self.due(ear).is_some_and(|due| due <= now);
+        let (epoch, ear) = self.ears.iter().find(|(_, ear)| is_due(ear))?;
+        let suspect = Suspect { epoch: *epoch, leg: ear.leg, since: ear.last };
+        *self.strikes.entry(suspect.leg).or_default() += 1;
+        if let Some(ear) = self.ears.get_mut(&suspect.epoch) {
+            ear.suspected = true;
+        }
+        Some(suspect)
+    }
+
+    fn due(&self, ear: &Ear) -> Option<Mono> {
+        let strikes = self.strikes.get(&ear.leg).copied().unwrap_or(0).min(STRIKES);
+        let missed = ear.missed.filter(|_| !ear.suspected)?;
+        Some(missed + self.patience * 2_u32.pow(strikes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SEC: Duration = Duration::from_secs(1);
+
+    fn at(secs: u64) -> Now {
+        Now {
+            mono: Mono(0) + SEC * u32::try_from(secs).unwrap(),
+            wall: Wall(i64::try_from(secs).unwrap() * 1_000),
+        }
+    }
+
+    fn epoch(n: u8) -> EpochId {
+        EpochId([n; 16])
+    }
+
+    /// Different from all others, unless the number is the same.
+    fn event(n: u64) -> EventId {
+        let mut id = [1; 16];
+        id[..8].copy_from_slice(&n.to_le_bytes());
+        EventId(id)
+    }
+
+    fn leg(ordinal: u8) -> Leg {
+        Leg { shard: 0, ordinal }
+    }
+
+    fn pair() -> Silence {
+        let mut silence = Silence::new(30 * SEC, 5 * SEC);
+        silence.opened(epoch(1), leg(0), at(0));
+        silence.opened(epoch(2), leg(1), at(0));
+        silence
+    }
+
+    #[test]
+    fn a_socket_is_suspected_half_a_minute_after_the_first_event_that_only_its_sibling_heard() {
+        let mut silence = pair();
+        silence.heard(epoch(2), event(8), at(8).mono);
+        silence.pong(epoch(1), Wall(9_000));
+        silence.heard(epoch(1), event(8), at(10).mono);
+        silence.pong(epoch(1), Wall(10_500));
+        silence.heard(epoch(2), event(11), at(11).mono);
+        assert_eq!(silence.poll_timeout(), Some(at(41).mono));
+        silence.heard(epoch(2), event(35), at(35).mono);
+        assert_eq!(silence.handle_timeout(at(40).mono), None);
+        let suspect = Suspect { epoch: epoch(1), leg: leg(0), since: Wall(9_000) };
+        assert_eq!(silence.handle_timeout(at(41).mono), Some(suspect));
+        assert_eq!(silence.handle_timeout(at(90).mono), None, "once");
+    }
+
+    #[test]
+    fn sockets_that_hear_the_same_and_quiet_hours_raise_no_suspicion() {
+        let mut silence = pair();
+        for second in 10..100 {
+            silence.heard(epoch(1), event(second), at(second).mono);
+            silence.heard(epoch(2), event(second), at(second).mono);
+        }
+        assert_eq!(
+            silence.poll_timeout(),
+            None,
+            "nobody is behind; nothing need ever be said again"
+        );
+    }
+
+    #[test]
+    fn a_burst_that_one_hears_after_the_other_leaves_nobody_behind() {
+        let mut silence = pair();
+        (0..1_000).for_each(|n| silence.heard(epoch(1), event(n), at(10).mono));
+        assert_eq!(silence.poll_timeout(), Some(at(40).mono));
+        (0..1_000).for_each(|n| silence.heard(epoch(2), event(n), at(11).mono));
+        assert_eq!(silence.poll_timeout(), None);
+        silence.heard(epoch(2), event(1_000), at(12).mono);
+        assert_eq!(silence.poll_timeout(), Some(at(42).mono), "and now the first one is");
+    }
+
+    #[test]
+    fn a_socket_that_just_opened_and_another_shard_have_to_hear_nothing() {
+        let mut silence = pair();
+        silence.opened(epoch(3), Leg { shard: 1, ordinal: 0 }, at(0));
+        silence.heard(epoch(1), event(4), at(4).mono);
+        assert_eq!(silence.poll_timeout(), None);
+        silence.ended(epoch(2));
+        silence.heard(epoch(1), event(10), at(10).mono);
+        assert_eq!(silence.poll_timeout(), None);
+    }
+
+    #[test]
+    fn while_nothing_is_taken_nobody_is_suspected() {
+        let mut silence = pair();
+        silence.heard(epoch(2), event(10), at(10).mono);
+        silence.pause();
+        assert_eq!(silence.poll_timeout(), None);
+        silence.heard(epoch(2), event(80), at(80).mono);
+        assert_eq!(silence.poll_timeout(), Some(at(110).mono));
+    }
+
+    #[test]
+    fn a_leg_that_is_suspected_again_is_given_twice_the_time_until_it_hears() {
+        let mut silence = pair();
+        silence.heard(epoch(2), event(10), at(10).mono);
+        assert!(silence.handle_timeout(at(40).mono).is_some());
+        silence.ended(epoch(1));
+        silence.opened(epoch(4), leg(0), at(50));
+        silence.heard(epoch(2), event(60), at(60).mono);
+        assert_eq!(silence.poll_timeout(), Some(at(120).mono));
+        silence.heard(epoch(4), event(70), at(70).mono);
+        silence.heard(epoch(2), event(71), at(71).mono);
+        assert_eq!(silence.poll_timeout(), Some(at(101).mono), "it heard, so it is trusted again");
+    }
+}

@@ -1,0 +1,66 @@
+//! What goes to the disk beside the send, and in what form.
+
+use trunkline_protocol::domain::{Leg, RejectReason, TopicClass};
+use trunkline_protocol::envelope::{self, Sniff};
+use trunkline_protocol::spool::{Kind, Spooled};
+
+use crate::sequence::Kept;
+use crate::spool::NO_SHARD;
+
+pub(super) fn number(kept: &Kept) -> u64 {
+    match kept {
+        Kept::Event(_, _, number) | Kept::Rejected(_, _, number) => *number,
+    }
+}
+
+pub(super) fn size(kept: &Kept) -> usize {
+    match kept {
+        Kept::Event(event, ..) => event.frame.text.len(),
+        Kept::Rejected(rejected, ..) => rejected.raw.len(),
+    }
+}
+
+/// As the session took it for.
+pub(super) fn class_heard(text: &str) -> TopicClass {
+    match envelope::sniff(text) {
+        Sniff::Event(class) => class,
+        Sniff::Unreadable
+        | Sniff::Pong
+        | Sniff::System(_)
+        | Sniff::Heartbeat
+        | Sniff::SocketReply => TopicClass::Other,
+    }
+}
+
+/// The message as it was heard.
+pub(super) fn spooled(kept: &Kept) -> Spooled<'_> {
+    match kept {
+        Kept::Event(event, _, number) => Spooled {
+            number: *number,
+            kind: Kind::Text,
+            received: event.frame.received.wall,
+            epoch: event.frame.epoch,
+            leg: event.frame.leg,
+            id: event.id,
+            raw: event.frame.text.as_bytes(),
+        },
+        Kept::Rejected(rejected, _, number) => Spooled {
+            number: *number,
+            kind: match rejected.reason {
+                RejectReason::Binary => Kind::Binary,
+                RejectReason::Malformed
+                | RejectReason::NoEnvelope
+                | RejectReason::BadBody
+                | RejectReason::TooLarge
+                | RejectReason::Unencodable
+                | RejectReason::Refused => Kind::Text,
+            },
+            received: rejected.received.wall,
+            epoch: rejected.epoch,
+            // a message that is none has no place in the record
+            leg: Leg { shard: NO_SHARD, ordinal: 0 },
+            id: rejected.id,
+            raw: &rejected.raw,
+        },
+    }
+}

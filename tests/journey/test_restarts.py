@@ -1,0 +1,38 @@
+"""A process that is killed and started again and again takes no channel from anybody, and is not deaf in the end."""
+
+import pathlib
+import signal
+import tempfile
+import time
+import unittest
+
+from harness import Sim, Stand, Trunkline, config, wait_for
+
+RESTARTS = 30
+
+
+class Restarts(unittest.TestCase):
+    def test_thirty_restarts_in_two_minutes_make_no_thirty_pairs_of_channels(self):
+        with Stand() as stand, Sim("--rate", "50") as sim, tempfile.TemporaryDirectory() as folder:
+            settings = config(stand, sim.url, spool__dir=str(pathlib.Path(folder) / "spool"))
+            began = time.monotonic()
+            for _ in range(RESTARTS):
+                with Trunkline(settings) as app:
+                    wait_for(lambda: app.admin or app.child.poll() is not None, 20)
+                    time.sleep(1.2)
+                    self.assertIsNone(app.child.poll(), "".join(app.log[-3:]))
+                    app.stop(signal.SIGKILL)
+            minutes = (time.monotonic() - began) / 60
+            with Trunkline(settings).wait_ready(40) as app:
+                self.assertIn("channel_resumed", app.codes())
+                self.assertNotIn("client_crowded", app.codes())
+                counters = sim.counters()
+                app.stop()
+            # one for each leg, and at most one a minute after that
+            self.assertLessEqual(counters["channels_created"], 2 + minutes + 1)
+            self.assertEqual(counters["connected_evicted"], 0)
+            self.assertEqual(counters["rate_limited"], 0)
+
+
+if __name__ == "__main__":
+    unittest.main()
