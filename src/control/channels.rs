@@ -110,8 +110,8 @@ impl Driver {
                 self.apply(action.life, action.what);
             }
             self.post();
-            if stopping && self.rules.is_over() && self.sockets.is_empty() {
-                break;
+            if stopping && self.sockets.is_empty() {
+                break; // requests were given up, and none is made after a stop
             }
             let due = self.rules.poll_timeout();
             let wake = tokio::select! {

@@ -184,7 +184,10 @@ class Trunkline(Process):
     def stop(self, how=signal.SIGTERM, seconds=15):
         started = time.monotonic()
         self.child.send_signal(how)
-        code = self.child.wait(seconds)
+        try:
+            code = self.child.wait(seconds)
+        except subprocess.TimeoutExpired as late:
+            raise AssertionError(f"does not stop within {seconds} s: " + "".join(self.log[-30:])) from late
         self.reader.join(5)
         return code, time.monotonic() - started
 

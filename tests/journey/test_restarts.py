@@ -33,6 +33,16 @@ class Restarts(unittest.TestCase):
             self.assertEqual(counters["connected_evicted"], 0)
             self.assertEqual(counters["rate_limited"], 0)
 
+    def test_a_stop_at_any_moment_of_the_start_ends_soon(self):
+        with Stand() as stand, Sim("--rate", "50") as sim:
+            for step in range(8):
+                with Trunkline(config(stand, sim.url)) as app:
+                    wait_for(lambda: app.admin or app.child.poll() is not None, 20)
+                    time.sleep(0.06 * step)  # the second channel is being made from 0.2 s on
+                    code, seconds = app.stop()
+                    self.assertEqual(code, 0, "".join(app.log[-3:]))
+                    self.assertLess(seconds, 5)
+
 
 if __name__ == "__main__":
     unittest.main()

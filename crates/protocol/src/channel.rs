@@ -125,10 +125,17 @@ pub struct Channel {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
-    Resting { until: Mono, then: Step },
+    Resting {
+        until: Mono,
+        then: Step,
+    },
     Calling(Step),
     Joining,
-    Live { since: Mono },
+    Live {
+        since: Mono,
+    },
+    /// Retired while its socket was being opened.
+    Abandoned(EndReason),
     Closing(EndReason),
     Retired,
 }
@@ -170,8 +177,13 @@ impl Channel {
 
     /// Tells the machine what happened.
     pub fn handle(&mut self, input: Input, now: Mono, dice: &mut Dice) {
-        if self.state == State::Retired {
-            return;
+        match self.state {
+            State::Retired => return,
+            State::Abandoned(_) | State::Closing(_) => {
+                self.leave(&input);
+                return;
+            }
+            State::Resting { .. } | State::Calling(_) | State::Joining | State::Live { .. } => {}
         }
         match input {
             Input::Counted(count) => {
@@ -229,8 +241,24 @@ impl Channel {
                     }
                 }
                 State::Resting { .. } => {}
-                State::Closing(_) | State::Retired => self.state = State::Retired,
+                State::Abandoned(_) | State::Closing(_) | State::Retired => {}
             },
+        }
+    }
+
+    /// Once retired only its socket matters; late answers to other requests change nothing.
+    fn leave(&mut self, input: &Input) {
+        match (self.state, input) {
+            (State::Abandoned(reason), Input::Opened) => {
+                self.state = State::Closing(reason);
+                self.actions.push_back(Action::Close(reason));
+            }
+            (State::Abandoned(_), Input::Failed | Input::Gone) => self.state = State::Retired,
+            (State::Closing(_), Input::Ended(reason)) => {
+                self.actions.push_back(Action::Down(*reason));
+                self.state = State::Retired;
+            }
+            _ => {}
         }
     }
 
@@ -246,7 +274,7 @@ impl Channel {
             (State::Resting { until, .. }, _) => Some(until),
             (State::Joining | State::Live { .. }, Refresh::Resting { until, .. }) => Some(until),
             (State::Calling(_) | State::Joining | State::Live { .. }, _) => None,
-            (State::Closing(_) | State::Retired, _) => None,
+            (State::Abandoned(_) | State::Closing(_) | State::Retired, _) => None,
         }
     }
 
@@ -284,9 +312,9 @@ impl Channel {
                 self.state = State::Closing(reason);
                 self.actions.push_back(Action::Close(reason));
             }
-            State::Calling(Step::Dial) => self.state = State::Closing(reason),
+            State::Calling(Step::Dial) => self.state = State::Abandoned(reason),
             State::Resting { .. } | State::Calling(_) => self.state = State::Retired,
-            State::Closing(_) | State::Retired => {}
+            State::Abandoned(_) | State::Closing(_) | State::Retired => {}
         }
     }
 
@@ -338,7 +366,7 @@ impl Channel {
             State::Calling(Step::Dial) => "connect",
             State::Joining => "joining",
             State::Live { .. } => "live",
-            State::Closing(_) => "draining",
+            State::Abandoned(_) | State::Closing(_) => "draining",
             State::Retired => "ended",
         }
     }
@@ -410,10 +438,6 @@ impl Channel {
         let closed = matches!(reason, EndReason::Close1000 | EndReason::Close1001);
         let reason = if closed && expired { EndReason::Expiry } else { reason };
         self.actions.push_back(Action::Down(reason));
-        if let State::Closing(_) = self.state {
-            self.state = State::Retired;
-            return;
-        }
         if let State::Live { since } = self.state
             && now.since(since) >= self.timings.useful
         {

@@ -33,8 +33,8 @@ pub struct Leg {
     ordinal: u8,
     current: Slot,
     next: Option<Slot>,
-    /// The old channel while it drains.
-    leaving: Option<Slot>,
+    /// Old channels while they drain.
+    leaving: Vec<Slot>,
     rotate_at: Option<Mono>,
     forced: Option<EndReason>,
     retire_at: Option<Mono>,
@@ -60,7 +60,7 @@ impl Leg {
             ordinal,
             current: Slot { life: 1, channel },
             next: None,
-            leaving: None,
+            leaving: Vec::new(),
             rotate_at: None,
             forced: None,
             retire_at: None,
@@ -123,10 +123,7 @@ impl Leg {
 
     /// Ends everything: the operator stops the service.
     pub fn stop(&mut self) {
-        for slot in [Some(&mut self.current), self.next.as_mut(), self.leaving.as_mut()]
-            .into_iter()
-            .flatten()
-        {
+        for slot in self.slots_mut() {
             slot.channel.retire(EndReason::Rotation);
         }
         self.rotate_at = None;
@@ -142,17 +139,13 @@ impl Leg {
     /// When to call [`Self::handle_timeout`].
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        let channels = [Some(&self.current), self.next.as_ref(), self.leaving.as_ref()];
-        let own = channels.into_iter().flatten().filter_map(|slot| slot.channel.poll_timeout());
+        let own = self.slots().filter_map(|slot| slot.channel.poll_timeout());
         own.chain(self.rotate_at).chain(self.retire_at).min()
     }
 
     /// Time passed.
     pub fn handle_timeout(&mut self, now: Mono) {
-        for slot in [Some(&mut self.current), self.next.as_mut(), self.leaving.as_mut()]
-            .into_iter()
-            .flatten()
-        {
+        for slot in self.slots_mut() {
             slot.channel.handle_timeout(now);
         }
         if self.rotate_at.is_some_and(|at| at <= now) {
@@ -187,30 +180,22 @@ impl Leg {
             || self.next.as_ref().is_some_and(|next| next.channel.is_live())
     }
 
-    /// Whether everything has ended after [`Self::stop`].
-    #[must_use]
-    pub fn is_over(&self) -> bool {
-        let others = [self.next.as_ref(), self.leaving.as_ref()];
-        self.current.channel.is_retired()
-            && others.into_iter().flatten().all(|slot| slot.channel.is_retired())
-    }
-
     /// The channel `life`, for the data its steps need.
     #[must_use]
     pub fn channel(&self, life: Life) -> Option<&Channel> {
-        [Some(&self.current), self.next.as_ref(), self.leaving.as_ref()]
-            .into_iter()
-            .flatten()
-            .find(|slot| slot.life == life)
-            .map(|slot| &slot.channel)
+        self.slots().find(|slot| slot.life == life).map(|slot| &slot.channel)
+    }
+
+    fn slots(&self) -> impl Iterator<Item = &Slot> {
+        self.leaving.iter().chain([&self.current]).chain(&self.next)
+    }
+
+    fn slots_mut(&mut self) -> impl Iterator<Item = &mut Slot> {
+        self.leaving.iter_mut().chain([&mut self.current]).chain(&mut self.next)
     }
 
     fn channel_mut(&mut self, life: Life) -> Option<&mut Channel> {
-        [Some(&mut self.current), self.next.as_mut(), self.leaving.as_mut()]
-            .into_iter()
-            .flatten()
-            .find(|slot| slot.life == life)
-            .map(|slot| &mut slot.channel)
+        self.slots_mut().find(|slot| slot.life == life).map(|slot| &mut slot.channel)
     }
 
     fn plan_rotation(&mut self, now: Mono, dice: &mut Dice) {
@@ -252,7 +237,7 @@ impl Leg {
         let Some(next) = self.next.take() else { return };
         let mut old = std::mem::replace(&mut self.current, next);
         old.channel.retire(self.forced.take().unwrap_or(EndReason::Rotation));
-        self.leaving = Some(old);
+        self.leaving.push(old);
         if let Some(info) = self.current.channel.info() {
             // the first channel's dice keep the legs apart; the mean lead serves from then on
             let lead = (self.timings.rotation_lead.0 + self.timings.rotation_lead.1) / 2;
@@ -261,15 +246,13 @@ impl Leg {
     }
 
     fn collect(&mut self) {
-        let slots = [self.leaving.as_mut(), Some(&mut self.current), self.next.as_mut()];
-        for slot in slots.into_iter().flatten() {
+        let slots = self.leaving.iter_mut().chain([&mut self.current]).chain(&mut self.next);
+        for slot in slots {
             while let Some(what) = slot.channel.poll() {
                 self.actions.push_back(Action { life: slot.life, what });
             }
         }
-        if self.leaving.as_ref().is_some_and(|slot| slot.channel.is_retired()) {
-            self.leaving = None;
-        }
+        self.leaving.retain(|slot| !slot.channel.is_retired());
     }
 }
 
@@ -405,12 +388,29 @@ mod tests {
     }
 
     #[test]
-    fn a_stop_closes_what_is_open_and_then_is_over() {
+    fn a_stop_closes_what_is_open_and_nothing_comes_after_it() {
         let mut bench = Bench::new(0);
         bench.settle(0);
         bench.leg.stop();
-        assert!(!bench.leg.is_over());
         bench.settle(1);
-        assert!(bench.leg.is_over());
+        assert_eq!(bench.downs(), [(1, EndReason::Rotation)]);
+        assert!(!bench.leg.is_live() && bench.leg.poll_timeout().is_none());
+    }
+
+    #[test]
+    fn a_socket_that_opens_after_its_channel_was_left_is_closed() {
+        let mut bench = Bench::new(0);
+        bench.settle(0);
+        bench.leg.handle_timeout(at(23 * 3600));
+        bench.settle(23 * 3600);
+        let broken = channel::Input::Ended(EndReason::Reset);
+        bench.leg.handle(2, broken, at(23 * 3600 + 1), &mut bench.dice);
+        let listed = channel::Input::Listed(BTreeSet::new());
+        bench.leg.handle(2, listed, at(23 * 3600 + 2), &mut bench.dice);
+        bench.leg.stop();
+        bench.leg.handle(2, channel::Input::Opened, at(23 * 3600 + 3), &mut bench.dice);
+        bench.settle(23 * 3600 + 3);
+        let down = |life| (life, EndReason::Rotation);
+        assert_eq!(bench.downs(), [(2, EndReason::Reset), down(1), down(2)]);
     }
 }

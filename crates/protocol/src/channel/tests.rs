@@ -188,6 +188,45 @@ fn a_channel_that_was_taken_is_never_fought_for() {
     assert_eq!(seen, [Action::Down(EndReason::Kicked), Action::Call(Step::Count)]);
 }
 
+#[test]
+fn a_channel_retired_while_its_socket_is_being_opened_closes_it_and_is_never_live() {
+    let mut bench = Bench::live(0);
+    bench.tell(Input::Ended(EndReason::Reset), 300);
+    assert_eq!(bench.tell(listed(), 301), [Action::Call(Step::Dial)]);
+    bench.channel.retire(EndReason::Rotation);
+    assert_eq!(bench.actions(), []);
+    assert_eq!(bench.tell(Input::Opened, 302), [Action::Close(EndReason::Rotation)]);
+    assert_eq!(bench.tell(Input::Live, 302), [], "it is not to be heard any more");
+    assert!(!bench.channel.is_live() && !bench.channel.is_retired());
+    let down = [Action::Down(EndReason::Rotation)];
+    assert_eq!(bench.tell(Input::Ended(EndReason::Rotation), 303), down);
+    assert!(bench.channel.is_retired());
+}
+
+#[test]
+fn a_channel_retired_while_its_socket_is_being_opened_is_done_when_that_fails() {
+    for refused in [Input::Failed, Input::Gone] {
+        let mut bench = Bench::live(0);
+        bench.tell(Input::Ended(EndReason::Reset), 300);
+        bench.tell(listed(), 301);
+        bench.channel.retire(EndReason::Rotation);
+        assert_eq!(bench.tell(refused, 302), []);
+        assert!(bench.channel.is_retired());
+    }
+}
+
+#[test]
+fn a_late_answer_does_not_bring_a_closing_channel_back() {
+    let mut bench = Bench::live(0);
+    bench.channel.want(two());
+    assert_eq!(bench.actions(), [Action::Call(Step::Subscribe)]);
+    bench.channel.retire(EndReason::Rotation);
+    assert_eq!(bench.actions(), [Action::Close(EndReason::Rotation)]);
+    assert_eq!(bench.tell(permitted(&["v2.a.1.x", "v2.a.1.y"]), 400), []);
+    bench.tell(Input::Ended(EndReason::Rotation), 401);
+    assert!(bench.channel.is_retired());
+}
+
 fn two() -> BTreeSet<String> {
     BTreeSet::from(["v2.a.1.x".to_owned(), "v2.b.1.x".to_owned()])
 }

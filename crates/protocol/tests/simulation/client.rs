@@ -151,7 +151,10 @@ impl Client {
     }
 
     pub fn is_over(&self) -> bool {
-        self.sockets.is_empty() && self.legs.values().all(rotation::Leg::is_over)
+        let dials = |wish: &Wish| matches!(wish, Wish::Call(_, _, Step::Dial));
+        let under_way = self.answers.iter().map(|answer| &answer.wish);
+        let mut wishes = self.parked.iter().chain(self.wishes.values()).chain(under_way);
+        self.sockets.is_empty() && !wishes.any(dials)
     }
 
     /// The process is gone, and the platform notices at once.
