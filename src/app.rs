@@ -19,7 +19,7 @@ use trunkline_protocol::timings::Timings;
 use crate::admin::Admin;
 use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
-use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode};
+use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode, Schedule};
 use crate::control::direct::{self, DirectSettings};
 use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings};
 use crate::decode::open::Opener;
@@ -40,7 +40,7 @@ use crate::observe::status::StatusBoard;
 use crate::pipeline::{self, Stages, Standby};
 use crate::publish::router::Router;
 use crate::publish::{self, StageSettings};
-use crate::reconcile::{self, Reconcile, WriterParts};
+use crate::reconcile::{self, AuditParts, Reconcile, WriterParts};
 use crate::sequence;
 use crate::session::{SessionParts, Transport};
 use crate::spool::{self, Spool, SpoolError, SpoolSettings};
@@ -85,6 +85,11 @@ impl App {
     /// # Errors
     /// The part that cannot start, with its exit code.
     pub async fn start(config: &Config, options: Options) -> Result<Self, ProcessError> {
+        // every part lies in this future once
+        Box::pin(Self::assemble(config, options)).await
+    }
+
+    async fn assemble(config: &Config, options: Options) -> Result<Self, ProcessError> {
         let clock = Clock::start();
         let mut rng = rand::rngs::StdRng::from_os_rng();
         let mut dice = Dice::new(rng.random());
@@ -184,6 +189,7 @@ impl App {
                     writer: reconcile::Writer::new(parts),
                     metrics: metrics.proof.clone(),
                     board: board.clone(),
+                    audit: audit_parts(config, &ledger),
                 };
                 supervisor.spawn("reconcile", reconcile.run(stopping.clone()));
             }
@@ -332,6 +338,18 @@ impl App {
         tracing::info!(code = "stopped", in_flight = unacked, "stopped");
         result
     }
+}
+
+/// What holding closed hours against history takes.
+fn audit_parts(config: &Config, ledger: &Ledger) -> Option<Box<AuditParts>> {
+    let wanted = config.reconcile.schedule == Schedule::Daily;
+    wanted.then(|| {
+        Box::new(AuditParts {
+            looks: ledger.looks(),
+            kafka: kafka_settings(config),
+            events_topic: config.kafka.events_topic.clone(),
+        })
+    })
 }
 
 /// The spool as configured.

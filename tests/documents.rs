@@ -94,8 +94,10 @@ fn every_event_code_is_documented_and_every_documented_one_is_logged() {
 #[test]
 fn every_failpoint_is_documented_and_every_documented_one_exists() {
     let is_point = |text: &&str| {
-        let groups =
-            ["start", "ch", "rx", "spool", "prod", "state", "gap", "bf", "cert", "sb", "term"];
+        let groups = [
+            "start", "ch", "rx", "spool", "prod", "state", "gap", "bf", "audit", "cert", "sb",
+            "term",
+        ];
         let group = text.split_once('.').map(|(group, _)| group);
         group.is_some_and(|group| groups.contains(&group))
             && text.bytes().all(|byte| byte.is_ascii_lowercase() || b"._".contains(&byte))

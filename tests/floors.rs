@@ -29,8 +29,9 @@ const FLOORS: &[(&str, &str)] = &[
     // proof is written down like everything else
     ("ledger", "clock encode kafka observe supervisor"),
     ("certify", "clock encode kafka ledger observe supervisor"),
-    // history is asked like the platform, and written down and handed over like what was heard
-    ("reconcile", "clock control decode encode genesys observe publish"),
+    // history is asked like the platform, written down and handed over like what was heard, and held
+    // against the records that a consumer reads and what the ledger knows
+    ("reconcile", "clock control decode encode genesys kafka ledger observe publish supervisor"),
     ("admin", "observe"),
     ("config", "genesys kafka"),
     ("observe", ""),

@@ -35,6 +35,7 @@ class Facts:
         self.epochs, self.sets, self.gaps = {}, {}, {}
         self._wanted, self._claims, self._doubts = defaultdict(list), [], []
         self.tombstones = 0
+        self._missed = defaultdict(list)
         self._coverage, self._groups, self._newest_wanted = {}, {}, {}
 
     def take(self, raw) -> None:
@@ -81,6 +82,15 @@ class Facts:
         known = self.gaps.setdefault(fact["gap"], {})
         known.pop(fact["writer"], None)
         known[fact["writer"]] = (place, fact)
+
+    def _audit_fact(self, _place, fact):
+        for topic_class, instants in fact["instants"].items():
+            spans = [(span["from"], span["to"]) for span in instants]
+            self._missed[fact["shard"], topic_class] += [(fact["at"], span) for span in spans]
+
+    def missed(self, shard: int, topic_class: str, said_before: int) -> list:
+        """When an audit found that proven sockets did not hear something, as was said by then."""
+        return intervals.union(span for at, span in self._missed[shard, topic_class] if at < said_before)
 
     def settle(self) -> None:
         """Once everything is read: claims and doubts go to their epochs."""

@@ -20,6 +20,7 @@ class Levels:
             self._reconciled(certificate)
         if is_newest:
             self._named(certificate)
+            self._audited(certificate)
             if said["level"] not in LIVE:
                 self._accounted(certificate)
 
@@ -50,6 +51,18 @@ class Levels:
             self._wrong(certificate, "closed_at", None, "RECONCILED")
         if not said["gap_ids"]:
             self._wrong(certificate, "gap_ids", said["gap_ids"], "RECONCILED without a gap")
+
+    def _audited(self, certificate) -> None:
+        """What an audit missed takes the level back, and nothing else makes it PARTIAL without a partial gap."""
+        said = certificate.said
+        level, of = said["level"], (said["shard"], said["topic_class"])
+        settled = intervals.meet([certificate.interval], self.facts.missed(*of, self.settled_before))
+        if settled and level in (*LIVE, "RECONCILED", "REPAIRED_PROVISIONAL"):
+            self._wrong(certificate, "level", level, f"an audit found a miss in {settled}")
+        if level == "PARTIAL" and not intervals.meet([certificate.interval], self.facts.missed(*of, intervals.EVER[1])):
+            gaps = (self.gaps.newest.get(ident, {}) for ident in said["gap_ids"])
+            if all(gap.get("outcome") != "partial" for gap in gaps):
+                self._wrong(certificate, "level", level, "no gap is partial, and no audit missed anything")
 
     def _named(self, certificate) -> None:
         """Everything it names exists and reaches into it."""

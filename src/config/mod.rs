@@ -38,6 +38,8 @@ pub struct Config {
     pub privacy: Privacy,
     /// What was heard and is not acknowledged, on disk.
     pub spool: SpoolConfig,
+    /// Closed hours held against the platform's history.
+    pub reconcile: ReconcileConfig,
     /// Bounds inside the process.
     pub flow: FlowConfig,
     /// The admin server.
@@ -303,6 +305,24 @@ pub struct Log {
     pub level: String,
 }
 
+/// Closed hours held against the platform's history.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct ReconcileConfig {
+    /// `daily`: every hour, about a day after it; `never`.
+    pub schedule: Schedule,
+}
+
+/// See [`ReconcileConfig::schedule`].
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Schedule {
+    /// Every hour, about a day after it, when history is complete.
+    Daily,
+    /// Not at all: what a socket was deaf to while it answered every ping is never found.
+    Never,
+}
+
 /// See [`Log::format`].
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -325,6 +345,7 @@ impl Default for Config {
             schema_registry: SchemaRegistry::default(),
             privacy: Privacy::default(),
             spool: SpoolConfig::default(),
+            reconcile: ReconcileConfig::default(),
             flow: FlowConfig::default(),
             admin: Admin::default(),
             log: Log::default(),
@@ -430,6 +451,12 @@ impl Default for SpoolConfig {
             max_bytes: 10 << 30,
             segment_bytes: 64 << 20,
         }
+    }
+}
+
+impl Default for ReconcileConfig {
+    fn default() -> Self {
+        Self { schedule: Schedule::Daily }
     }
 }
 

@@ -104,6 +104,7 @@ impl<'a> Conversation<'a> {
                     to: wall(&segment.segment_end),
                     session: word(&session.session_id).unwrap_or_default(),
                     kind: word(&segment.segment_type).unwrap_or_default(),
+                    media: word(&session.media_type),
                     queue: word(&segment.queue_id),
                     user: word(&party.user_id),
                     how: word(&segment.disconnect_type),

@@ -23,7 +23,7 @@ use trunkline_protocol::timings::Timings;
 use crate::app::{App, Options, kafka_settings};
 use crate::clock::Clock;
 use crate::config::{
-    Config, DurabilityWord, Ids, IdsWord, OAuthClient, PrivacyPreset, Secret, load,
+    Config, DurabilityWord, Ids, IdsWord, OAuthClient, PrivacyPreset, Schedule, Secret, load,
 };
 use crate::error::{ExitCode, ProcessError};
 use crate::kafka::reader::read_topic;
@@ -231,6 +231,7 @@ impl Stage {
         config.kafka.in_flight_records = 500;
         config.spool.dir = self.spool.path().to_owned();
         config.privacy.preset = Some(PrivacyPreset::None);
+        config.reconcile.schedule = Schedule::Never;
         Ok(config)
     }
 }

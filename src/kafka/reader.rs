@@ -66,6 +66,36 @@ pub fn partitions_of(settings: &KafkaSettings, topic: &str) -> Result<usize, Kaf
     ids.map(|ids| ids.len()).map_err(|source| KafkaError::Read { topic: topic.to_owned(), source })
 }
 
+/// Whether records of this time or later may have been deleted already: a partition that lost its
+/// beginning does not reach back to it. Blocks.
+///
+/// # Errors
+/// When a broker does not answer.
+pub fn begins_after(settings: &KafkaSettings, topic: &str, at_ms: i64) -> Result<bool, KafkaError> {
+    let failed = |source| KafkaError::Read { topic: topic.to_owned(), source };
+    let mut config = settings.client();
+    config.set("group.id", "trunkline-reader").set("enable.auto.commit", "false");
+    let consumer: BaseConsumer<Quiet> =
+        config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
+    for partition in partition_ids(&consumer, topic).map_err(failed)? {
+        let (low, high) = consumer.fetch_watermarks(topic, partition, PATIENCE).map_err(failed)?;
+        if low == 0 {
+            continue;
+        }
+        if high <= low {
+            return Ok(true);
+        }
+        let mut first = TopicPartitionList::new();
+        first.add_partition_offset(topic, partition, Offset::Offset(low)).map_err(failed)?;
+        consumer.assign(&first).map_err(failed)?;
+        let oldest = consumer.poll(PATIENCE).transpose().map_err(failed)?;
+        if oldest.and_then(|m| m.timestamp().to_millis()).is_none_or(|oldest| oldest > at_ms) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
 pub(super) fn partition_ids(
     consumer: &BaseConsumer<Quiet>,
     topic: &str,

@@ -1,7 +1,7 @@
 //! Follows a topic from an offset on: one thread polls, a bounded channel carries what is wanted of
 //! each record.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::mpsc::{self, TryRecvError};
 use std::time::Duration;
 
@@ -124,9 +124,21 @@ pub fn follow<T: Send + 'static>(
     from: From,
     wanted: impl Fn(&Passing<'_>) -> Option<T> + Send + 'static,
 ) -> (Tail<T>, impl Future<Output = Result<(), KafkaError>> + Send + 'static) {
+    follow_until(settings, topic, from, None, wanted)
+}
+
+/// As [`follow`], but records later than `until`, by their own timestamps, do not come out, and what
+/// lies behind the first such record of a partition is not read.
+pub fn follow_until<T: Send + 'static>(
+    settings: KafkaSettings,
+    topic: String,
+    from: From,
+    until: Option<i64>,
+    wanted: impl Fn(&Passing<'_>) -> Option<T> + Send + 'static,
+) -> (Tail<T>, impl Future<Output = Result<(), KafkaError>> + Send + 'static) {
     let (sink, tailed) = tokio::sync::mpsc::channel(WAITING);
     let (asks, asked) = mpsc::channel();
-    let order = Order { topic, from, wanted: Box::new(wanted), sink, asked };
+    let order = Order { topic, from, until, wanted: Box::new(wanted), sink, asked };
     let work = async move {
         let work = move || Follower::start(&settings, order)?.run();
         tokio::task::spawn_blocking(work).await.unwrap_or(Ok(()))
@@ -137,6 +149,7 @@ pub fn follow<T: Send + 'static>(
 struct Order<T> {
     topic: String,
     from: From,
+    until: Option<i64>,
     wanted: Wanted<T>,
     sink: Sender<Tailed<T>>,
     asked: mpsc::Receiver<u64>,
@@ -157,6 +170,8 @@ struct Follower<T> {
     /// Partitions of a broker that cannot answer by time: passed over up to the first record of
     /// this time or later, or this offset.
     skipped: BTreeMap<i32, (i64, i64)>,
+    /// Partitions that have come to what is too late.
+    passed: BTreeSet<i32>,
 }
 
 impl<T> Follower<T> {
@@ -176,6 +191,7 @@ impl<T> Follower<T> {
             owed: None,
             unanswered: None,
             skipped: BTreeMap::new(),
+            passed: BTreeSet::new(),
         };
         let begun = follower.begin();
         begun.map_err(|source| KafkaError::Read { topic: follower.order.topic.clone(), source })?;
@@ -284,7 +300,13 @@ impl<T> Follower<T> {
                 Some(Ok(message)) => {
                     messages += 1;
                     self.next.insert(message.partition(), message.offset() + 1);
-                    match is_skipped(&mut self.skipped, &message) {
+                    let late = self.order.until.is_some_and(|until| {
+                        message.timestamp().to_millis().is_some_and(|at| at > until)
+                    });
+                    if late && self.passed.insert(message.partition()) {
+                        self.pause(message.partition());
+                    }
+                    match late || is_skipped(&mut self.skipped, &message) {
                         true => None,
                         false => (self.order.wanted)(&Passing(&message)).map(Tailed::Record),
                     }
@@ -323,10 +345,21 @@ impl<T> Follower<T> {
 
     fn pay<U>(&mut self) -> Option<Tailed<U>> {
         let (number, ends) = self.owed.as_ref()?;
-        let read = |(id, end): (&i32, &i64)| self.next.get(id).is_some_and(|next| next >= end);
+        let read = |(id, end): (&i32, &i64)| {
+            self.passed.contains(id) || self.next.get(id).is_some_and(|next| next >= end)
+        };
         let number = ends.iter().all(read).then_some(*number)?;
         self.owed = None;
         Some(Tailed::CaughtUp(number))
+    }
+
+    fn pause(&self, partition: i32) {
+        let mut list = TopicPartitionList::new();
+        list.add_partition(&self.order.topic, partition);
+        if let Err(error) = self.consumer.pause(&list) {
+            // then it is read in vain
+            tracing::warn!(code = "tail_error", topic = %self.order.topic, error = %error, "reading a topic failed; it goes on");
+        }
     }
 
     fn follow_new_partitions(&mut self) {

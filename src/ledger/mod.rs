@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc::Receiver;
-use tokio::sync::watch;
+use tokio::sync::mpsc::{self, Receiver};
+use tokio::sync::{oneshot, watch};
 use trunkline_protocol::domain::{EventId, GapId, Mono, WriterId};
-use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, Known, News, Stamped};
+use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, Known, News, ShardLedger, Stamped};
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
@@ -71,7 +71,21 @@ pub struct Ledger {
     told: BTreeMap<GapId, Gap>,
     /// Gaps that are not done with.
     unfinished: watch::Sender<Arc<Vec<Known>>>,
+    looks: (mpsc::Sender<Look>, Receiver<Look>),
 }
+
+/// All that is known of a shard, and whether this replica speaks for it.
+pub struct Looked {
+    /// Ordinal of the shard.
+    pub shard: u16,
+    /// What is known.
+    pub ledger: ShardLedger,
+    /// Whether this replica speaks for it.
+    pub is_ours: bool,
+}
+
+/// Asks what is known of every shard.
+pub type Look = oneshot::Sender<Vec<Looked>>;
 
 /// How long final claims may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(10);
@@ -125,6 +139,7 @@ impl Ledger {
             partitions,
             told,
             unfinished: watch::Sender::default(),
+            looks: mpsc::channel(1),
         };
         ledger.show_gaps();
         Ok(ledger)
@@ -140,6 +155,24 @@ impl Ledger {
     #[must_use]
     pub fn gaps(&self) -> watch::Receiver<Arc<Vec<Known>>> {
         self.unfinished.subscribe()
+    }
+
+    /// Asks what is known, whenever that is wanted.
+    #[must_use]
+    pub fn looks(&self) -> mpsc::Sender<Look> {
+        self.looks.0.clone()
+    }
+
+    fn looked(&self) -> Vec<Looked> {
+        let living = self.keeper.living_replicas(self.clock.now().wall);
+        let roster = &self.settings.roster;
+        let shards = self.keeper.shards().iter();
+        let known = shards.map(|(shard, ledger)| Looked {
+            shard: *shard,
+            ledger: ledger.clone(),
+            is_ours: roster.is_in_charge(*shard, &living),
+        });
+        known.collect()
     }
 
     /// Records that history gave for gaps that are not done with.
@@ -194,6 +227,9 @@ impl Ledger {
                     if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
                         self.keeper.read(&stamped, self.clock.now().wall);
                     }
+                }
+                Some(look) = self.looks.1.recv() => {
+                    look.send(self.looked()).ok(); // whoever asked may have ended
                 }
                 () = self.writer.attend() => {}
                 () = self.clock.sleep_until(due) => {
@@ -308,5 +344,6 @@ fn before(fact: &Fact) -> &'static str {
         Fact::Gap(gap) if !gap.repair.reads.is_empty() => "bf.reading.before",
         Fact::Gap(_) => "gap.open.before",
         Fact::Written { .. } => "bf.cursor.before",
+        Fact::Audit(_) => "audit.fact.before",
     }
 }

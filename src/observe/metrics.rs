@@ -559,6 +559,9 @@ pub struct ProofMetrics {
     violations: IntCounterVec,
     certificates: IntCounterVec,
     certified_at: Gauge,
+    audits: IntCounterVec,
+    audit_rows: IntCounterVec,
+    audited_to: Gauge,
 }
 
 /// The rules of delivery that are watched, by their numbers in `docs/delivery.md`.
@@ -581,7 +584,16 @@ impl ProofMetrics {
             violations: make.counters(names::INVARIANT_VIOLATIONS),
             certificates: make.counters(names::CERTIFICATES),
             certified_at: make.gauge(names::CERTIFIED_AT),
+            audits: make.counters(names::AUDITS),
+            audit_rows: make.counters(names::AUDIT_ROWS),
+            audited_to: make.gauge(names::AUDITED_TO),
         };
+        for outcome in ["done", "failed", "impossible"] {
+            drop(made.audits.with_label_values(&[outcome]));
+        }
+        for finding in ["carried", "missed", "uncovered", "rewritten"] {
+            drop(made.audit_rows.with_label_values(&[finding]));
+        }
         for cause in GapCause::ALL {
             let outcomes = Outcome::ALL.iter().map(|outcome| outcome.as_str());
             for outcome in outcomes.chain(["opened"]) {
@@ -632,6 +644,21 @@ impl ProofMetrics {
     /// A reading of history failed.
     pub fn history_failed(&self, source: Source) {
         self.reads.with_label_values(&[source.as_str(), "failed"]).inc();
+    }
+
+    /// A closed span was held against history, or was not.
+    pub fn audited(&self, outcome: &str) {
+        self.audits.with_label_values(&[outcome]).inc();
+    }
+
+    /// A conversation of history was held against records.
+    pub fn held_against(&self, finding: &str) {
+        self.audit_rows.with_label_values(&[finding]).inc();
+    }
+
+    /// Everything that could be judged was, up to here.
+    pub fn audited_to(&self, at: Wall) {
+        self.audited_to.set(self.audited_to.get().max(seconds(at)));
     }
 
     /// How well the platform's clock is known, and how far ours is ahead of it.

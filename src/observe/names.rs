@@ -91,6 +91,9 @@ metrics! {
     GAP_OLDEST = Gauge "trunkline_gap_oldest_open_timestamp_seconds" [] "Start of the oldest gap that is not closed, seconds since 1970; 0 when there is none.";
     GAP_RECOVERED = Counter "trunkline_gap_events_recovered_total" [] "Records that history gave for gaps.";
     HISTORY_READS = Counter "trunkline_history_reads_total" ["source", "outcome"] "Readings of history for a gap, by interface; whole, or failed and tried again.";
+    AUDITS = Counter "trunkline_audits_total" ["outcome"] "Closed spans held against history: done, failed and tried again, or impossible.";
+    AUDIT_ROWS = Counter "trunkline_audit_conversations_total" ["finding"] "Conversations of history that were held against records, by what was found; missed must be 0.";
+    AUDITED_TO = Gauge "trunkline_audited_timestamp_seconds" [] "End of the newest span that was held against history, seconds since 1970; 0 before the first.";
     CLOCK_ERROR = Gauge "trunkline_clock_error_seconds" [] "How far the platform's clock may be from where it is believed to be.";
     CLOCK_AHEAD = Gauge "trunkline_clock_ahead_seconds" [] "How far the local clock is ahead of the platform's.";
     CERTIFICATES = Counter "trunkline_certificates_total" ["level", "revision"] "Certificates published, by what they say; first words and later ones.";

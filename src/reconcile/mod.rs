@@ -2,6 +2,7 @@
 //! records of the gap, and tells the ledger. Living channels go first: only requests they leave are
 //! used, and records wait while live ones do.
 
+mod audit;
 mod reader;
 mod writer;
 
@@ -11,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, watch};
-use trunkline_protocol::domain::{EventId, GapId, Wall};
+use trunkline_protocol::domain::{EventId, GapId, Origin, Wall};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::{Agenda, Campaign, Recent, Task, Wish, campaigns};
 use trunkline_protocol::ledger::{Known, News, Source};
@@ -27,6 +28,8 @@ use crate::observe::metrics::ProofMetrics;
 use crate::observe::status::StatusBoard;
 use crate::publish::PublishError;
 
+pub use audit::AuditParts;
+use audit::Auditor;
 use reader::Reader;
 pub use writer::{Writer, WriterParts};
 
@@ -52,6 +55,8 @@ pub struct Reconcile {
     pub metrics: ProofMetrics,
     /// Where progress is posted.
     pub board: StatusBoard,
+    /// What holding closed hours against history takes; `None` where that is not wanted.
+    pub audit: Option<Box<AuditParts>>,
 }
 
 /// Why a reading ended before its end.
@@ -84,6 +89,7 @@ impl Reconcile {
 
     async fn repair(mut self) -> Result<(), PublishError> {
         let mut agenda = Agenda::new(self.timings.clone());
+        let mut auditor = self.audit.take().map(|parts| Auditor::new(parts, self.clock.mono()));
         loop {
             let known = Arc::clone(&self.gaps.borrow_and_update());
             self.written.retain(|id, _| known.iter().any(|known| known.gap.gap == *id));
@@ -100,7 +106,13 @@ impl Reconcile {
                 Task::AskAvailability => self.ask_availability(&mut agenda).await,
                 Task::Read(source, wishes) => self.read(&mut agenda, source, wishes).await?,
                 Task::Wait(at) => {
+                    if let Some(auditor) = auditor.as_mut().filter(|a| a.is_due(now.mono)) {
+                        self.audit(auditor).await?;
+                        continue;
+                    }
                     let wait = at.map_or(LOOK, |at| at.since(now.wall).min(LOOK));
+                    let audit = auditor.as_ref().map(|audit| audit.due().since(now.mono));
+                    let wait = audit.map_or(wait, |audit| audit.min(wait));
                     tokio::select! {
                         changed = self.gaps.changed() => if changed.is_err() {
                             return Ok(()); // the ledger ended, and so does the process
@@ -217,7 +229,7 @@ impl Reconcile {
                 continue;
             }
             let Some(gap) = campaign.take(&read.row()) else { continue };
-            let event = self.writer.event(row.get(), source, gap);
+            let event = self.writer.event(row.get(), source, Origin::Backfill, Some(gap));
             if self.written.values().any(|ids| ids.contains(&event.id)) {
                 continue;
             }

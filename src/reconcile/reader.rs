@@ -23,6 +23,7 @@ pub(super) struct Reader {
     rules: Reading,
     client: Client,
     clock: Clock,
+    priority: Priority,
     /// The page at hand, which the rules hear of once its rows are taken.
     page: Option<Page>,
     rows: u64,
@@ -50,7 +51,13 @@ impl Reader {
         clock: Clock,
     ) -> Self {
         let rules = Reading::new(source, window, timings);
-        Self { rules, client, clock, page: None, rows: 0, requests: 0 }
+        let priority = Priority::Backfill;
+        Self { rules, client, clock, priority, page: None, rows: 0, requests: 0 }
+    }
+
+    /// Behind everything else.
+    pub(super) fn last(self) -> Self {
+        Self { priority: Priority::Audit, ..self }
     }
 
     /// The rows of the next page; `None` when there are no more. By then those of the page before
@@ -144,6 +151,6 @@ impl Reader {
         F: Future<Output = Answer<T>>,
     {
         self.requests += 1;
-        self.client.call(Endpoint::History, Priority::Backfill, call).await
+        self.client.call(Endpoint::History, self.priority, call).await
     }
 }

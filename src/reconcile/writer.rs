@@ -58,7 +58,13 @@ impl Writer {
 
     /// A row as an event: identified over organisation, interface and row, so that reading it again
     /// changes nothing.
-    pub(super) fn event(&mut self, row: &str, source: Source, gap: GapId) -> Event {
+    pub(super) fn event(
+        &mut self,
+        row: &str,
+        source: Source,
+        origin: Origin,
+        gap: Option<GapId>,
+    ) -> Event {
         let topic = topic(source);
         let text = [BEFORE, topic, BETWEEN, row, "}"].concat();
         let topic_at = BEFORE.len()..BEFORE.len() + topic.len();
@@ -80,8 +86,8 @@ impl Writer {
             quotes: None,
             correlation_id: None,
             sequence: self.sequence,
-            origin: Origin::Backfill,
-            gap: Some(gap),
+            origin,
+            gap,
             takeover: false,
         }
     }

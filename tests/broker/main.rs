@@ -3,6 +3,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod certify;
+mod tail;
 
 use std::time::Duration;
 

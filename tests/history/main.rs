@@ -2,6 +2,7 @@
 //! connector on a clock that runs fast.
 #![allow(missing_docs, reason = "tests")]
 
+mod audit;
 mod world;
 
 use std::collections::BTreeSet;

@@ -8,10 +8,13 @@ use genesys_sim::faults::{Args, Fault, What, Whom};
 use genesys_sim::server::{Running, ServeSettings};
 use genesys_sim::traffic::Profile;
 use trunkline::app::{App, Options, kafka_settings};
-use trunkline::config::{Config, DurabilityWord, OAuthClient, PrivacyPreset, Secret, load};
+use trunkline::config::{
+    Config, DurabilityWord, OAuthClient, PrivacyPreset, Schedule, Secret, load,
+};
 use trunkline::demo::stand::Stand;
 use trunkline::encode::read::{self, EventRow, GapRow};
 use trunkline::kafka::reader::{ReadTopic, read_topic};
+use trunkline_protocol::certifier::Certificate;
 use trunkline_protocol::timings::Timings;
 
 const SCALE: u32 = 6_000;
@@ -27,6 +30,15 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) async fn start(settings: Settings) -> Self {
+        Self::scheduled(settings, Schedule::Never).await
+    }
+
+    /// With closed spans held against history.
+    pub(crate) async fn audited_daily(settings: Settings) -> Self {
+        Self::scheduled(settings, Schedule::Daily).await
+    }
+
+    async fn scheduled(settings: Settings, schedule: Schedule) -> Self {
         let kafka = Config::default().kafka;
         let topics = [
             (kafka.events_topic.as_str(), 4),
@@ -44,7 +56,8 @@ impl World {
         };
         let sim = genesys_sim::server::start(serve).await.expect("a simulator");
         let spool = tempfile::tempdir().expect("a folder");
-        let config = config(&sim, &stand, spool.path());
+        let mut config = config(&sim, &stand, spool.path());
+        config.reconcile.schedule = schedule;
         let mut world = Self { sim, _stand: stand, config, _spool: spool, app: None };
         world.begin().await;
         // something has to be proven before a hole can be told from a beginning
@@ -148,12 +161,46 @@ impl World {
         newest.into_values().collect()
     }
 
+    /// Every channel answers pings and hears nothing.
+    pub(crate) async fn silence(&self, for_ms: u64) {
+        let fault =
+            Fault { at_ms: 0, what: What::Silence, whom: Whom::All, for_ms, args: Args::default() };
+        self.sim.inject(fault);
+        tokio::time::sleep(Duration::from_millis(for_ms)).await;
+    }
+
+    /// A counter, its labels as written.
+    pub(crate) fn count(&self, series: &str) -> u64 {
+        let metrics = self.scrape();
+        let value = metrics.lines().find_map(|line| line.strip_prefix(series));
+        value.and_then(|value| value.trim().parse().ok()).unwrap_or_else(|| panic!("no {series}"))
+    }
+
+    /// Closed spans are held against history, so many of them.
+    pub(crate) async fn audited(&self, spans: u64, seconds: u64) {
+        let series = "trunkline_audits_total{outcome=\"done\"}";
+        self.until(seconds, "closed spans to be audited", |world| world.count(series) >= spans)
+            .await;
+    }
+
+    /// Every certificate that was published, in order.
+    pub(crate) async fn certificates(&self) -> Vec<Certificate> {
+        let topic = self.read(&self.config.kafka.certificates_topic).await;
+        let rows = topic.records.iter();
+        rows.filter_map(|raw| read::certificate(&raw.value, &self.config.instance)).collect()
+    }
+
     /// Records that history gave.
     pub(crate) async fn backfilled(&self) -> Vec<EventRow> {
+        self.of_origin("backfill").await
+    }
+
+    /// Records of an origin.
+    pub(crate) async fn of_origin(&self, origin: &str) -> Vec<EventRow> {
         let topic = self.read(&self.config.kafka.events_topic).await;
         let rows = topic.records.iter();
         let rows = rows.filter_map(|raw| read::event(raw.partition, raw.offset, &raw.value));
-        rows.filter(|row| row.origin == "backfill").collect()
+        rows.filter(|row| row.origin == origin).collect()
     }
 }
 

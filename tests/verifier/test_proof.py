@@ -4,8 +4,34 @@ import copy
 import unittest
 
 from case import WorldCase
-from builder import HOUR, MINUTE, SECOND, at
-from world import CLOSED, E1, E2, E3, GAP1, GAP1_SPAN, reading, readings
+from builder import CLASS, HOUR, MINUTE, SECOND, at
+from world import CLOSED, E1, E2, E3, E4, GAP1, GAP1_SPAN, reading, readings
+
+
+class Audits(WorldCase):
+    """Hour 103 is LIVE_SINGLE; an audit of the day after may take it back."""
+
+    def audit(self, start, when=at(130)):
+        instants = {CLASS: [{"from": start, "to": start + SECOND}]}
+        self.world.fact(when, "audit", span={"from": at(102), "to": at(108)}, at=when, instants=instants)
+
+    def revised(self):
+        self.world.certify(at(130, 1), at(103), at(104), "PARTIAL", [E3], revision=2)
+
+    def test_live_is_taken_back_where_an_audit_missed_something(self):
+        self.audit(at(103, 30))
+        self.revised()
+        self.assert_agrees()
+
+    def test_live_that_stands_although_an_audit_missed_something(self):
+        self.audit(at(103, 30))
+        self.assert_named(self.said(103), "level", "an audit found a miss")
+
+    def test_partial_without_a_reason(self):
+        self.audit(at(105, 30), when=at(130))
+        self.world.certify(at(130, 1), at(105), at(106), "PARTIAL", [E4], revision=2)
+        self.revised()
+        self.assert_named(self.said(103, 2), "level", "no audit missed anything")
 
 
 class Chains(WorldCase):

@@ -12,7 +12,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use crate::certificate::{Judge, Judgement};
-use crate::domain::{EpochId, EventId, GapId, Interval, IntervalSet, Origin, Wall};
+use crate::domain::{EpochId, EventId, GapId, Interval, Origin, Wall};
 use crate::ledger::{Contradiction, Fact, ShardLedger, Stamped};
 use crate::tally::{Tally, Total};
 use crate::timings::Timings;
@@ -325,14 +325,14 @@ impl Certifier {
         for (shard, ledger) in &self.shards {
             for class in ledger.classes() {
                 let Some(wanted) = ledger.class_wanted(&class) else { continue };
-                let judge = Judge::new(ledger, &class);
+                let (judge, missed) = (Judge::new(ledger, &class), ledger.missed(&class));
                 for interval in self.intervals(wanted, settled) {
                     if !judge.is_accounted_for(interval) {
                         continue;
                     }
                     let subject =
                         Subject { shard: *shard, class: class.clone(), from: interval.from };
-                    let judgement = judge.judge(interval, &IntervalSet::new(), &self.timings);
+                    let judgement = judge.judge(interval, &missed, &self.timings);
                     let recounted = self.changed.contains(&self.slot(interval.from))
                         || judgement.gaps.iter().any(|gap| self.changed_gaps.contains(gap));
                     let known = self.published.get(&subject);

@@ -70,6 +70,12 @@ pub struct Timings {
     pub late_reads: [Duration; 2],
     /// History reaches back this far.
     pub history_reach: Duration,
+    /// Length of the spans that are held against history once they are closed.
+    pub audit_interval: Duration,
+    /// Spans further back are not held against it any more.
+    pub audit_reach: Duration,
+    /// Whether a span is due is asked this often.
+    pub audit_look: Duration,
     /// Length of the intervals that certificates speak of.
     pub certificate_interval: Duration,
 }
@@ -110,6 +116,9 @@ impl Default for Timings {
             read_spacing: secs(3600),
             late_reads: [secs(50 * 3600), secs(72 * 3600)],
             history_reach: secs(30 * 86_400),
+            audit_interval: secs(6 * 3600),
+            audit_reach: secs(4 * 86_400),
+            audit_look: secs(900),
             certificate_interval: secs(3600),
         }
     }
@@ -141,6 +150,8 @@ impl Timings {
             query_reads: real.query_reads.map(fast),
             jobs_after: fast(real.jobs_after),
             read_spacing: fast(real.read_spacing),
+            audit_interval: fast(real.audit_interval),
+            audit_look: Duration::from_millis(500),
             certificate_interval: fast(real.certificate_interval),
             gap_patience: Duration::from_secs(2),
             silence_patience: Duration::from_secs(4),

@@ -14,7 +14,9 @@ use serde::{Deserialize, Serialize};
 use super::Wall;
 
 /// `[from, to)`; empty when `to` is not after `from`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
 pub struct Interval {
     /// First instant that belongs to it.
     pub from: Wall,

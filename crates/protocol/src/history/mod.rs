@@ -10,6 +10,7 @@
 
 mod agenda;
 mod campaign;
+mod hours;
 mod reading;
 mod recent;
 
@@ -18,6 +19,7 @@ use std::collections::BTreeSet;
 
 pub use agenda::{Agenda, Task};
 pub use campaign::{Campaign, Wish, campaigns, window};
+pub use hours::{Carried, Finding, Hours, due};
 pub use reading::{Ask, Finished, JobState, PAGE, Reading};
 pub use recent::Recent;
 
@@ -47,6 +49,8 @@ pub struct Mark<'a> {
     pub session: Cow<'a, str>,
     /// What kind.
     pub kind: Cow<'a, str>,
+    /// Which medium.
+    pub media: Option<Cow<'a, str>>,
     /// Queue, where it has one.
     pub queue: Option<Cow<'a, str>>,
     /// Who, where it is somebody of the organisation.
@@ -149,6 +153,7 @@ mod tests {
             to: to.map(Wall),
             session: "s".into(),
             kind: "interact".into(),
+            media: None,
             queue: Some("q".into()),
             user: Some("u".into()),
             how: how.map(Into::into),

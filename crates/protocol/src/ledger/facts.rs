@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::domain::{
-    EpochId, EventId, GapCause, GapId, Interval, Outcome, SetDigest, Wall, WriterId,
+    EpochId, EventId, GapCause, GapId, Interval, IntervalSet, Outcome, SetDigest, Wall, WriterId,
 };
 
 /// A fact, whose, and about which shard. JSON in the state topic.
@@ -98,6 +98,29 @@ pub enum Fact {
         /// Their ids.
         ids: Vec<EventId>,
     },
+    /// A closed span was held against history.
+    Audit(Audit),
+}
+
+/// What history says of a closed span that live proof covers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Audit {
+    /// Which span.
+    pub span: Interval,
+    /// When it was looked at.
+    pub at: Wall,
+    /// History was complete up to here.
+    pub complete_to: Wall,
+    /// Conversations that history shows.
+    pub rows: u64,
+    /// Of those, on topics that were proven live and in no record.
+    pub missed: u64,
+    /// On no topic that is wanted, so only history shows them.
+    pub uncovered: u64,
+    /// Missed as well, but of a time that the platform had rewritten by then.
+    pub rewritten: u64,
+    /// When what was missed happened, by class of topics.
+    pub instants: BTreeMap<String, IntervalSet>,
 }
 
 /// Time in which a topic has to be covered.
@@ -206,6 +229,7 @@ impl Stamped {
             Fact::Wanted { .. } => ("wanted", "all".to_owned()),
             Fact::Gap(gap) => ("gap", gap.gap.to_string()),
             Fact::Written { gap, list, .. } => ("written", format!("{gap}-{list}")),
+            Fact::Audit(audit) => ("audit", audit.span.from.0.to_string()),
         };
         format!("{instance}/{}/{kind}/{}/{id}", self.shard, self.writer)
     }

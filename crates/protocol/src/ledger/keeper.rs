@@ -10,8 +10,8 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use super::{
-    Contradiction, Fact, Gap, Hole, Known, Living, Reading, Repair, ShardLedger, Stamped, VERSION,
-    Want,
+    Audit, Contradiction, Fact, Gap, Hole, Known, Living, Reading, Repair, ShardLedger, Stamped,
+    VERSION, Want,
 };
 use crate::domain::{
     EndReason, EpochId, EventId, GapId, Interval, IntervalSet, Leg, Outcome, SetDigest, Wall,
@@ -81,6 +81,13 @@ pub enum News {
         gap: GapId,
         /// What was read.
         reading: Reading,
+    },
+    /// A closed span was held against history, and what it added is durable.
+    Audited {
+        /// Whose shard.
+        shard: u16,
+        /// What was found.
+        audit: Audit,
     },
     /// Records that history gave for a gap are durable.
     Written {
@@ -181,7 +188,7 @@ impl Keeper {
                 Fact::Epoch { epoch, from, .. } => _ = self.peers.insert(*epoch, *from),
                 Fact::End { epoch, .. } => _ = self.peers.remove(epoch),
                 Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } => {}
-                Fact::Gap(_) | Fact::Written { .. } => {}
+                Fact::Gap(_) | Fact::Written { .. } | Fact::Audit(_) => {}
             }
         }
         if !goes_on {
@@ -200,7 +207,9 @@ impl Keeper {
             Fact::Replica { .. } | Fact::Set { .. } | Fact::Epoch { .. } | Fact::End { .. } => {
                 false
             }
-            Fact::Doubt { .. } | Fact::Wanted { .. } | Fact::Gap(_) | Fact::Written { .. } => false,
+            Fact::Doubt { .. } | Fact::Wanted { .. } | Fact::Gap(_) => false,
+            // they make no hole, and close none
+            Fact::Written { .. } | Fact::Audit(_) => true,
         }
     }
 
@@ -271,6 +280,7 @@ impl Keeper {
                 let list = *lists;
                 self.write(shard, Fact::Written { gap, list, ids });
             }
+            News::Audited { shard, audit } => self.write(shard, Fact::Audit(audit)),
             News::Closed { shard, gap, outcome } => self.repair(shard, gap, |repair| {
                 repair.outcome = Some(outcome);
                 repair.closed_at = Some(now);

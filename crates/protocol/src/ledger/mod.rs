@@ -16,7 +16,7 @@ mod keeper;
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use coverage::{Hole, Living};
-pub use facts::{Fact, Gap, Known, Reading, Repair, Source, Stamped, VERSION, Want};
+pub use facts::{Audit, Fact, Gap, Known, Reading, Repair, Source, Stamped, VERSION, Want};
 pub use keeper::{Action, Keeper, News, digest, gap_id};
 
 use crate::domain::{
@@ -31,6 +31,8 @@ pub struct ShardLedger {
     wanted: Option<(Wall, BTreeMap<String, Want>)>,
     gaps: BTreeMap<GapId, Gap>,
     written: BTreeMap<GapId, BTreeSet<EventId>>,
+    /// By start of their span.
+    audits: BTreeMap<Wall, Audit>,
 }
 
 /// All that is known of one epoch.
@@ -123,8 +125,24 @@ impl ShardLedger {
             }
             Fact::Gap(gap) => self.add_gap(gap),
             Fact::Written { gap, ids, .. } => self.written.entry(*gap).or_default().extend(ids),
+            Fact::Audit(audit) => self.add_audit(audit),
         }
         Ok(())
+    }
+
+    /// Two writers may have looked at one span: what either missed was missed.
+    fn add_audit(&mut self, audit: &Audit) {
+        let known = self.audits.entry(audit.span.from).or_insert_with(|| audit.clone());
+        for (class, instants) in &audit.instants {
+            let known = known.instants.entry(class.clone()).or_default();
+            *known = known.union(instants);
+        }
+        known.at = known.at.min(audit.at);
+        known.complete_to = known.complete_to.min(audit.complete_to);
+        known.rows = known.rows.max(audit.rows);
+        known.missed = known.missed.max(audit.missed);
+        known.uncovered = known.uncovered.max(audit.uncovered);
+        known.rewritten = known.rewritten.max(audit.rewritten);
     }
 
     /// Two writers may know different things of one gap: what is known of it only grows.
@@ -176,6 +194,19 @@ impl ShardLedger {
     #[must_use]
     pub fn written(&self, gap: GapId) -> Option<&BTreeSet<EventId>> {
         self.written.get(&gap)
+    }
+
+    /// Closed spans that were held against history, by their start.
+    #[must_use]
+    pub fn audits(&self) -> &BTreeMap<Wall, Audit> {
+        &self.audits
+    }
+
+    /// When something happened on topics of a class that nobody heard although sockets proved it.
+    #[must_use]
+    pub fn missed(&self, class: &str) -> IntervalSet {
+        let of_class = self.audits.values().filter_map(|audit| audit.instants.get(class));
+        of_class.flat_map(|instants| Vec::from(instants.clone())).collect()
     }
 
     /// Single topics that a gap concerns.

@@ -383,6 +383,7 @@ impl<'a> Conversation<'a> {
                         to,
                         session: session.session_id.into(),
                         kind: segment.segment_type.into(),
+                        media: None,
                         queue: segment.queue_id.map(Into::into),
                         user: participant.user_id.map(Into::into),
                         how: segment.disconnect_type.map(Into::into),

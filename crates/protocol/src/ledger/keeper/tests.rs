@@ -80,7 +80,8 @@ impl Bench {
             | Fact::Doubt { .. }
             | Fact::Wanted { .. }
             | Fact::Gap(_)
-            | Fact::Written { .. } => None,
+            | Fact::Written { .. }
+            | Fact::Audit(_) => None,
         };
         self.written.iter().filter_map(claim).collect()
     }
