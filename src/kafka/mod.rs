@@ -30,6 +30,8 @@ pub struct Handover<'a> {
     pub value: &'a [u8],
     /// Headers.
     pub headers: &'a dyn Headers,
+    /// The record's timestamp: the platform's time, milliseconds since 1970.
+    pub at_ms: i64,
     /// Comes back with the fate.
     pub token: usize,
 }

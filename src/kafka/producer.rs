@@ -135,7 +135,8 @@ impl Producer {
         let mut record = BaseRecord::with_opaque_to(handover.topic, handover.token)
             .key(handover.key)
             .payload(handover.value)
-            .headers(headers.unwrap_or_default());
+            .headers(headers.unwrap_or_default())
+            .timestamp(handover.at_ms);
         record.partition = handover.partition;
         match self.inner.send(record) {
             Ok(()) => Taken::Yes,

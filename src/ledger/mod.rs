@@ -72,6 +72,8 @@ pub struct Ledger {
     /// Gaps that are not done with.
     unfinished: watch::Sender<Arc<Vec<Known>>>,
     looks: (mpsc::Sender<Look>, Receiver<Look>),
+    /// The local clock is far from the platform's.
+    clock_wrong: bool,
 }
 
 /// All that is known of a shard, and whether this replica speaks for it.
@@ -90,6 +92,8 @@ pub type Look = oneshot::Sender<Vec<Looked>>;
 /// How long final claims may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
+/// A clock that is further off misleads whoever compares its logs with records.
+const CLOCK_WRONG_MS: i64 = 10_000;
 
 impl Ledger {
     /// Reads every fact back. Nothing may be heard before this has succeeded.
@@ -140,6 +144,7 @@ impl Ledger {
             told,
             unfinished: watch::Sender::default(),
             looks: mpsc::channel(1),
+            clock_wrong: false,
         };
         ledger.show_gaps();
         Ok(ledger)
@@ -326,7 +331,17 @@ impl Ledger {
         }
         self.metrics.oldest_gap(oldest);
         let error = self.clock.server_at(now.mono).map(Reading::error);
-        self.metrics.clock(error, self.clock.local_ahead_ms());
+        let ahead_ms = self.clock.local_ahead_ms();
+        self.metrics.clock(error, ahead_ms);
+        let wrong = ahead_ms.abs() > CLOCK_WRONG_MS;
+        if wrong && !self.clock_wrong {
+            tracing::warn!(
+                code = "clock_wrong",
+                ahead_ms,
+                "the clock of this host is not the platform's; records and proof go by the platform's"
+            );
+        }
+        self.clock_wrong = wrong;
     }
 }
 

@@ -132,7 +132,9 @@ impl Writer {
         let (topic, key) = (id.0.as_str(), id.1.as_bytes());
         let (partition, value) = (open.partition, open.value.as_slice());
         let headers = &NoHeaders;
-        match self.producer.enqueue(Handover { topic, partition, key, value, headers, token }) {
+        let at_ms = self.clock.now().wall.0;
+        let handed = Handover { topic, partition, key, value, headers, at_ms, token };
+        match self.producer.enqueue(handed) {
             Taken::Yes => open.token = Some(token),
             Taken::Full | Taken::Never { .. } => {
                 self.again_at.get_or_insert(self.clock.mono() + AGAIN);

@@ -242,8 +242,10 @@ impl Stage {
             Destination::Quarantine(_) => &self.settings.quarantine_topic,
         };
         let Parcel { key, value, headers } = parcel;
-        match self.producer.enqueue(Handover { topic, partition: None, key, value, headers, token })
-        {
+        let at_ms = self.clock.now().wall.0;
+        let partition = None;
+        let handed = Handover { topic, partition, key, value, headers, at_ms, token };
+        match self.producer.enqueue(handed) {
             Taken::Yes => {
                 failpoint::pass("prod.taken");
                 self.outstanding += 1;

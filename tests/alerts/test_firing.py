@@ -34,6 +34,7 @@ CASES = {
         {'trunkline_audit_conversations_total{finding="uncovered"}': "0x5 2x30", 'trunkline_audit_conversations_total{finding="missed"}': "2x30"}),
     "TrunklineAuditBehind": (5000, {"trunkline_audited_timestamp_seconds": "60x6000"},
         {"trunkline_audited_timestamp_seconds": "60x6000", 'trunkline_audited_timestamp_seconds{pod="b"}': "60+60x6000"}),
+    "TrunklineClockWrong": (10, {"trunkline_clock_ahead_seconds": "-3600x20"}, {"trunkline_clock_ahead_seconds": "-5x20"}),
     "TrunklineInvariantViolated": (8, {'trunkline_invariant_violations_total{invariant="I1"}': "0x5 1x30"},
         {'trunkline_invariant_violations_total{invariant="I1"}': "1x30"}),
     "TrunklineFlowNotConserved": (10, FLOW | {"trunkline_events_in_flight": "0x30"}, FLOW | {"trunkline_events_in_flight": "1x30"}),
