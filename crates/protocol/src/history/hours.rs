@@ -5,8 +5,9 @@
 //! due span ─► Carried: which conversations records speak of, and when
 //!          ─► rows of history ─► carried │ missed │ uncovered │ rewritten │ not ours to say
 //! ```
-//! A segment that began on a queue or of a person that a live proof covers, then and for the margin
-//! after it, must have been told: a conversation of which no record was received from then on is missed.
+//! A segment that began or ended on a queue or of a person that a live proof covers, then and for the
+//! margin after it, must have been told: a conversation of which no record was received from then on is
+//! missed. Records are snapshots, so a later one carries what an earlier one would have.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -119,7 +120,7 @@ fn short(conversation: &str) -> u64 {
 /// What is to be said of a row.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
-    /// A record carries it, or nothing of it began in the span where proof is live.
+    /// A record carries it, or nothing of it changed in the span where proof is live.
     Carried,
     /// Nobody heard what live proof covers: by shard, the classes of topics and when it happened.
     Missed(Vec<(u16, String, Wall)>),
@@ -190,18 +191,21 @@ impl Hours {
     /// Judges a row; `now` is when.
     pub fn judge(&mut self, row: &Row<'_>, now: Wall) -> Finding {
         let span = self.span;
-        let began = |mark: &&Mark<'_>| mark.from.is_some_and(|from| span.contains(from));
-        let marks: Vec<&Mark<'_>> = row.marks.iter().filter(began).collect();
-        let mut told = false;
+        let (mut told, mut touched) = (false, false);
         let mut missed: BTreeMap<(u16, String), Wall> = BTreeMap::new();
-        for mark in &marks {
-            let Some(from) = mark.from else { continue };
-            for watched in self.watching(mark) {
-                told = true;
-                if watched.proven.covers(self.proof_needed(from)) && !self.is_carried(row, from) {
-                    let key = (watched.shard, watched.class.clone());
-                    let first = missed.entry(key).or_insert(from);
-                    *first = (*first).min(from);
+        for mark in &row.marks {
+            // after-call work may end without a word
+            let to = mark.to.filter(|_| mark.kind != "wrapup");
+            let changes = [mark.from, to].into_iter().flatten();
+            for at in changes.filter(|at| span.contains(*at)) {
+                touched = true;
+                for watched in self.watching(mark) {
+                    told = true;
+                    if watched.proven.covers(self.proof_needed(at)) && !self.is_carried(row, at) {
+                        let key = (watched.shard, watched.class.clone());
+                        let first = missed.entry(key).or_insert(at);
+                        *first = (*first).min(at);
+                    }
                 }
             }
         }
@@ -209,7 +213,7 @@ impl Hours {
         let rewritten = now.minus(self.timings.late_reads[0]) > span.to;
         // what no shard wants is said once, with the first of them
         let ours = self.audit.contains_key(&0);
-        let finding = match (missed.is_empty(), told || marks.is_empty() || known || !ours) {
+        let finding = match (missed.is_empty(), told || !touched || known || !ours) {
             (false, _) if rewritten => Finding::Rewritten,
             (false, _) => Finding::Missed(
                 missed.into_iter().map(|((shard, class), at)| (shard, class, at)).collect(),
@@ -235,14 +239,14 @@ impl Hours {
     }
 
     /// It is told within the margin after it happened.
-    fn proof_needed(&self, from: Wall) -> Interval {
-        Interval::new(from.minus(self.error), from.plus(self.timings.margin + self.error))
+    fn proof_needed(&self, at: Wall) -> Interval {
+        Interval::new(at.minus(self.error), at.plus(self.timings.margin + self.error))
     }
 
-    fn is_carried(&self, row: &Row<'_>, from: Wall) -> bool {
+    fn is_carried(&self, row: &Row<'_>, at: Wall) -> bool {
         let part = self.timings.audit_interval / 6;
-        let until = from.plus(part + self.timings.margin);
-        let low = from.minus(self.error + SKEW);
+        let until = at.plus(part + self.timings.margin);
+        let low = at.minus(self.error + SKEW);
         self.carried.carries(&row.conversation, Interval::new(low, until))
     }
 

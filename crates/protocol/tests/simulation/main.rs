@@ -10,6 +10,7 @@
 
 #[path = "../platform/answers.rs"]
 mod answers;
+mod audit;
 mod certify;
 mod client;
 mod faults;

@@ -1,6 +1,7 @@
 //! What is true, and whether what lies in the topics agrees with it.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use trunkline_protocol::certificate::Level;
 use trunkline_protocol::certifier::Certificate;
@@ -8,6 +9,7 @@ use trunkline_protocol::domain::{EventId, Interval, Origin, Outcome, Wall};
 use trunkline_protocol::ledger::Gap;
 use trunkline_protocol::topic::class_of;
 
+use super::audit::Audited;
 use super::kafka::Kafka;
 use super::platform::{Platform, Truth};
 use super::requests::peak_per_minute;
@@ -22,6 +24,14 @@ pub struct Verdict {
     /// Missed by sockets that answered pings and heard nothing, with no other one to show it: what
     /// only an audit can find.
     pub deaf: u64,
+    /// Of those, what holding closed hours against history found.
+    pub deaf_found: u64,
+    /// Of those, what a later record of the conversation tells as well, since each is a snapshot.
+    pub deaf_told: u64,
+    /// Conversations that it held against us although every event of them is there.
+    pub false_misses: u64,
+    /// Spans and rows that were held against records.
+    pub audited: (u64, u64),
     /// Missed, and of a conversation that history never shows while nobody could know that it should.
     pub unshown: u64,
     pub lost: u64,
@@ -42,6 +52,7 @@ impl Verdict {
     pub fn is_clean(&self) -> bool {
         self.lost
             + self.silent
+            + self.false_misses
             + self.false_certificates
             + self.duplicates
             + self.inversions
@@ -62,6 +73,11 @@ impl Verdict {
         self.restored += other.restored;
         self.missed += other.missed;
         self.deaf += other.deaf;
+        self.deaf_found += other.deaf_found;
+        self.deaf_told += other.deaf_told;
+        self.false_misses += other.false_misses;
+        self.audited.0 += other.audited.0;
+        self.audited.1 += other.audited.1;
         self.unshown += other.unshown;
         self.lost += other.lost;
         self.silent += other.silent;
@@ -88,6 +104,8 @@ pub struct Sides<'a> {
     pub may_repeat: u64,
     /// Since when every topic was wanted and covered.
     pub activated: BTreeMap<u16, Wall>,
+    /// Closed hours held against history.
+    pub audited: Audited,
 }
 
 /// Judges a world that has come to rest.
@@ -105,6 +123,8 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
     for certificate in certificates.values() {
         *verdict.certificates.entry(certificate.judgement.level.as_str()).or_default() += 1;
     }
+    let found = sides.audited.found();
+    audited(platform, kafka, &sides.audited, &mut verdict);
     for truth in &platform.truths {
         if kafka.first.contains_key(&truth.id) {
             verdict.durable += 1;
@@ -134,6 +154,10 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
         let unaccounted = !restored && (!recorded || closed_well);
         if unaccounted && truth.deaf && !truth.delivered {
             verdict.deaf += 1;
+            match found.contains(truth.conversation.as_str()) {
+                true => verdict.deaf_found += 1,
+                false => verdict.deaf_told += u64::from(told_later(kafka, truth)),
+            }
             continue;
         }
         if unaccounted && recorded && hidden.contains(&truth.conversation) {
@@ -152,6 +176,10 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
         });
         if truth.deaf && !truth.delivered && said.is_some_and(|c| c.judgement.level.is_live()) {
             verdict.deaf += 1;
+            match found.contains(truth.conversation.as_str()) {
+                true => verdict.deaf_found += 1,
+                false => verdict.deaf_told += u64::from(told_later(kafka, truth)),
+            }
             continue;
         }
         let is_false = said.is_some_and(|certificate| match certificate.judgement.level {
@@ -169,6 +197,35 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
     budget(platform, &mut verdict);
     verdict
 }
+
+/// Whoever is called for a conversation has to find something of it that is not there.
+fn audited(platform: &Platform, kafka: &Kafka, audited: &Audited, verdict: &mut Verdict) {
+    verdict.audited = (audited.spans, audited.rows);
+    let not_there = platform.truths.iter().filter(|truth| !kafka.first.contains_key(&truth.id));
+    let mut missing: BTreeMap<&str, Vec<Wall>> = BTreeMap::new();
+    for truth in not_there {
+        missing.entry(&truth.conversation).or_default().push(truth.fanned);
+    }
+    for (conversation, at) in &audited.missed {
+        let soon = |fanned: &Wall| *at <= fanned.plus(SOON) && *fanned <= at.plus(SOON);
+        if !missing.get(conversation.as_str()).is_some_and(|all| all.iter().any(soon)) {
+            verdict.false_misses += 1;
+            verdict.problem(format!("nothing is missing of {conversation} at {}", at.0));
+        }
+    }
+}
+
+/// Whether a record of the conversation was received later.
+fn told_later(kafka: &Kafka, truth: &Truth) -> bool {
+    kafka.events.iter().any(|record| {
+        record.epoch.is_some()
+            && record.conversation == truth.conversation
+            && record.received >= truth.fanned
+    })
+}
+
+/// What begins is told within this.
+const SOON: Duration = Duration::from_secs(300);
 
 fn concerns(gap: &Gap, truth: &Truth) -> bool {
     gap.from <= truth.fanned

@@ -20,7 +20,7 @@ use super::client::Client;
 use super::kafka::{Kafka, Record};
 use super::platform::{ORG, Platform};
 
-const DETAILS: &str = "/api/v2/analytics/conversations/details";
+pub const DETAILS: &str = "/api/v2/analytics/conversations/details";
 
 /// What a process repairs.
 pub struct Repairs {
@@ -50,12 +50,12 @@ struct UnderWay {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Page<'a> {
+pub struct Page<'a> {
     #[serde(borrow, default)]
-    conversations: Vec<&'a RawValue>,
+    pub conversations: Vec<&'a RawValue>,
     total_hits: Option<u64>,
-    cursor: Option<String>,
-    data_availability_date: Option<String>,
+    pub cursor: Option<String>,
+    pub data_availability_date: Option<String>,
 }
 
 impl Repairs {
@@ -323,7 +323,7 @@ impl Repairs {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Conversation<'a> {
+pub struct Conversation<'a> {
     conversation_id: &'a str,
     conversation_start: Option<&'a str>,
     conversation_end: Option<&'a str>,
@@ -366,8 +366,12 @@ struct Metric<'a> {
 }
 
 impl<'a> Conversation<'a> {
+    pub fn id(&self) -> &str {
+        self.conversation_id
+    }
+
     /// The row, and the newest time that it names.
-    fn row(&self) -> (Row<'a>, Wall) {
+    pub fn row(&self) -> (Row<'a>, Wall) {
         let at = |text: Option<&str>| text.and_then(time);
         let (start, end) = (at(self.conversation_start), at(self.conversation_end));
         let mut newest = start.max(end);
@@ -396,11 +400,11 @@ impl<'a> Conversation<'a> {
     }
 }
 
-fn get(path: String) -> Request {
+pub fn get(path: String) -> Request {
     Request { method: "GET".into(), path, ..Request::default() }
 }
 
-fn post(path: String, body: &Value) -> Request {
+pub fn post(path: String, body: &Value) -> Request {
     Request {
         method: "POST".into(),
         path,
@@ -410,13 +414,13 @@ fn post(path: String, body: &Value) -> Request {
     }
 }
 
-fn shown(interval: Interval) -> String {
+pub fn shown(interval: Interval) -> String {
     let text = |at: Wall| iso(u64::try_from(at.0).unwrap_or(0));
     format!("{}/{}", text(interval.from), text(interval.to))
 }
 
 /// `2026-09-21T00:00:00.000Z` in milliseconds since 1970.
-fn time(text: &str) -> Option<Wall> {
+pub fn time(text: &str) -> Option<Wall> {
     let number = |range: std::ops::Range<usize>| text.get(range)?.parse::<i64>().ok();
     let (y, m, d) = (number(0..4)?, number(5..7)?, number(8..10)?);
     let (h, min, s) = (number(11..13)?, number(14..16)?, number(17..19)?);

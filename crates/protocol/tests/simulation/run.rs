@@ -140,6 +140,12 @@ impl Total {
              while every ping was answered, {} that history never shows",
             v.durable, v.restored, v.missed, v.repeats, v.deaf, v.unshown
         );
+        let (spans, rows) = v.audited;
+        println!(
+            "sim: {spans} closed spans and {rows} conversations held against history: of the {} \
+             heard by nobody {} found and {} told by a later record, {} false misses",
+            v.deaf, v.deaf_found, v.deaf_told, v.false_misses
+        );
         println!("{}", self.line());
         for (plan, outcome) in &self.failed {
             println!(

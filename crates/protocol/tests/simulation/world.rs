@@ -10,6 +10,7 @@ use rand::{Rng, SeedableRng};
 use trunkline_protocol::domain::{Dice, Wall};
 use trunkline_protocol::timings::Timings;
 
+use super::audit::audit;
 use super::faults::{self, DAY, Hit, Planned};
 use super::kafka::Kafka;
 use super::node::{Disk, Node, Setup};
@@ -305,11 +306,13 @@ impl World {
             }
         }
         let may_repeat = self.may_repeat;
-        let mut verdict =
-            judge(&self.platform, &self.kafka, &Sides { safe: &safe, may_repeat, activated });
+        let days = self.platform.now_ms / DAY;
+        let client = self.setup.names[0].clone();
+        let audited = audit(&mut self.platform, &self.kafka, &self.setup.timings, &client);
+        let sides = Sides { safe: &safe, may_repeat, activated, audited };
+        let mut verdict = judge(&self.platform, &self.kafka, &sides);
         verdict.stuck = self.stuck.len() as u64;
         verdict.problems.append(&mut self.stuck);
-        let days = self.platform.now_ms / DAY;
         Outcome { verdict, days, faults: faults::count(&plan.faults), trace: trace(&self.kafka) }
     }
 }

@@ -93,6 +93,23 @@ fn what_began_on_a_proven_topic_without_any_record_is_missed() {
 }
 
 #[test]
+fn an_end_that_no_record_tells_is_missed_although_the_beginning_was_told() {
+    let at = AT + 2 * HOUR;
+    let mut row = row("q", at);
+    row.marks[0].to = Some(Wall(at + 1_800_000));
+    let told = [at + 1_000, at + 60_000];
+    assert!(
+        matches!(verdict(&proven(), &told, &row), Finding::Missed(m) if m[0].2 == Wall(at + 1_800_000))
+    );
+    assert_eq!(verdict(&proven(), &[at + 1_000, at + 1_801_000], &row), Finding::Carried);
+    assert_eq!(
+        verdict(&proven(), &[at + 1_801_000], &row),
+        Finding::Carried,
+        "a snapshot tells of both"
+    );
+}
+
+#[test]
 fn what_no_proof_covers_or_began_elsewhere_in_time_is_no_miss() {
     let at = AT + 2 * HOUR;
     // the proof ends before the event had to be told: that is a gap's business
