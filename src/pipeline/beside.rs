@@ -1,6 +1,6 @@
 //! What goes to the disk beside the send, and in what form.
 
-use trunkline_protocol::domain::{Leg, RejectReason, TopicClass};
+use trunkline_protocol::domain::{Leg, RejectReason, TopicClass, Wall};
 use trunkline_protocol::envelope::{self, Sniff};
 use trunkline_protocol::spool::{Kind, Spooled};
 
@@ -10,6 +10,13 @@ use crate::spool::NO_SHARD;
 pub(super) fn number(kept: &Kept) -> u64 {
     match kept {
         Kept::Event(_, _, number) | Kept::Rejected(_, _, number) => *number,
+    }
+}
+
+pub(super) fn heard_at(kept: &Kept) -> Wall {
+    match kept {
+        Kept::Event(event, ..) => event.frame.received.wall,
+        Kept::Rejected(rejected, ..) => rejected.received.wall,
     }
 }
 

@@ -38,7 +38,7 @@ use crate::sequence::{self, Kept, Understood};
 use crate::session::Heard;
 use crate::spool::{ReadBack, Spool, SpoolError};
 use crate::supervisor::Supervisor;
-use beside::{class_heard, number, size, spooled};
+use beside::{class_heard, heard_at, number, size, spooled};
 pub use standby::Standby;
 
 /// The stages, ready to run.
@@ -122,7 +122,7 @@ impl Pipeline {
             self.settle();
             self.stand_in();
             self.keep_beside()?;
-            self.stages.sequence.look();
+            self.look();
             self.tell_news();
             if deadline.is_some() && planted(Bug::NoFlush) {
                 return Ok(());
@@ -161,6 +161,16 @@ impl Pipeline {
             }
             self.append(before);
         }
+    }
+
+    /// Shows what waits, wherever it does.
+    fn look(&self) {
+        let Stages { publish, sequence, spool, .. } = &self.stages;
+        sequence.look();
+        let on_disk = spool.as_ref().and_then(Spool::oldest_open);
+        // without a spool, or after it failed, what waits for room lies here alone
+        let kept = self.kept.front().map(heard_at);
+        publish.show_oldest([on_disk, kept].into_iter().flatten().min());
     }
 
     /// Tells what became proven; what the ledger has no room for waits here.

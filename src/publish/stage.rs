@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
-use trunkline_protocol::domain::{Mono, Now, RejectReason};
+use trunkline_protocol::domain::{Mono, Now, RejectReason, Wall};
 use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
 use trunkline_protocol::seeded::{Bug, planted};
 
@@ -130,6 +130,13 @@ impl Stage {
     #[must_use]
     pub fn unacked(&self) -> usize {
         self.waiting_count
+    }
+
+    /// Shows when the oldest un-acked event was heard; `elsewhere` says it of those that are not in
+    /// flight.
+    pub fn show_oldest(&self, elsewhere: Option<Wall>) {
+        let in_flight = self.oldest().map(|waiting| waiting.record.received.wall);
+        self.metrics.oldest_unacked([in_flight, elsewhere].into_iter().flatten().min());
     }
 
     /// Numbers acknowledged since the last call.
@@ -351,9 +358,7 @@ impl Stage {
     }
 
     fn look(&mut self, now: Mono) {
-        let oldest = self.waiting.iter().flatten().next();
-        self.metrics.oldest_unacked(oldest.map(|waiting| waiting.record.received.wall));
-        let sent = oldest.map(|waiting| waiting.sent);
+        let sent = self.oldest().map(|waiting| waiting.sent);
         if self.producer.is_fatal() {
             self.watch.handle(Fate::Fatal);
         }
@@ -363,6 +368,10 @@ impl Stage {
             let reachable = tokio::task::block_in_place(|| self.producer.is_reachable());
             self.watch.look(sent, reachable, now);
         }
+    }
+
+    fn oldest(&self) -> Option<&Waiting> {
+        self.waiting.front().and_then(Option::as_ref)
     }
 
     /// Takes back everything the producer holds; its successor is made when all of it is here.

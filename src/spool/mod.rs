@@ -278,6 +278,12 @@ impl Spool {
         self.earliest
     }
 
+    /// When the oldest event that Kafka has not acknowledged was heard, or a little before.
+    #[must_use]
+    pub fn oldest_open(&self) -> Option<Wall> {
+        self.log.oldest_open()
+    }
+
     /// Whether the event with this number still has to be sent.
     #[must_use]
     pub fn is_open(&self, number: u64) -> bool {

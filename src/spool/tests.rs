@@ -106,6 +106,29 @@ async fn what_had_no_acknowledgement_when_the_process_died_comes_back_in_order()
 }
 
 #[tokio::test]
+async fn the_oldest_event_without_an_acknowledgement_is_told_with_a_process_in_between_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let mut tasks = Supervisor::new();
+    let (mut spool, _) = open(folder.path(), &mut tasks).await;
+    assert_eq!(spool.oldest_open(), None);
+    for number in 1..11 {
+        let received = Wall(i64::try_from(number).expect("small") * 60_000);
+        spool.append(&Spooled { received, ..event(number, b"x") });
+    }
+    assert_eq!(spool.oldest_open(), Some(Wall(60_000)));
+    [2, 3, 1].iter().for_each(|&number| spool.acked(number));
+    assert_eq!(spool.oldest_open(), Some(Wall(240_000)));
+    rest(&mut spool).await.expect("written");
+    drop(spool);
+    tasks.next().await;
+
+    let (mut spool, _) = open(folder.path(), &mut tasks).await;
+    assert_eq!(spool.oldest_open(), Some(Wall(240_000)));
+    (4..11).for_each(|number| spool.acked(number));
+    assert_eq!(spool.oldest_open(), None);
+}
+
+#[tokio::test]
 async fn what_memory_drops_is_read_back_up_to_what_it_still_holds() {
     let folder = tempfile::tempdir().expect("a folder");
     let mut tasks = Supervisor::new();

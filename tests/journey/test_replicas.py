@@ -6,6 +6,7 @@ import pathlib
 import random
 import signal
 import tempfile
+import threading
 import time
 import unittest
 
@@ -86,6 +87,28 @@ class Replicas(unittest.TestCase):
             gaps = {raw["record"]["gap_id"]: raw["record"] for raw in stand.records(GAPS)}
             self.assertEqual(gaps, {}, "the other replica covered every instant")
             print(f"\n{kills} kills, {len(ids)} events, {len(records) - len(ids)} repeats", flush=True)
+
+
+    def test_while_the_broker_is_away_both_say_since_when_the_oldest_event_waits(self):
+        with Stand() as stand, Sim("--rate", "100", "--wait-for-channels", "2", *CLIENTS) as sim:
+            for name in NAMES:
+                self.start(stand, sim, name)
+            for app in self.apps.values():
+                app.wait_ready()
+            held = lambda: all(total(app, "trunkline_events_received_total") > 200 for app in self.apps.values())
+            self.assertTrue(wait_for(held, 30), "both hear")
+            began = time.time()
+            away = threading.Thread(target=stand.obey, args=("away 9000",))
+            away.start()
+            time.sleep(7)
+            for name, app in self.apps.items():
+                waits = began - total(app, "trunkline_kafka_oldest_unacked_timestamp_seconds")
+                self.assertLess(abs(waits), 4, f"{name}: what is in flight, and what another replica writes at once")
+            away.join()
+            def recent():
+                oldest = (total(app, "trunkline_kafka_oldest_unacked_timestamp_seconds") for app in self.apps.values())
+                return all(at == 0 or at > began + 9 for at in oldest)
+            self.assertTrue(wait_for(recent, 40), "nothing of the outage waits any more")
 
 
 if __name__ == "__main__":

@@ -147,6 +147,12 @@ impl Log {
         self.settled.open()
     }
 
+    /// When the oldest event without an acknowledgement was heard, or a little before.
+    #[must_use]
+    pub fn oldest_open(&self) -> Option<Wall> {
+        self.settled.oldest_open()
+    }
+
     /// A journal that goes on where the log does.
     #[must_use]
     pub fn journal(&self) -> Journal {
@@ -194,7 +200,7 @@ impl Log {
 
     /// Takes an event under the number after the one before. Does nothing after a failure.
     pub fn append(&mut self, event: &Spooled<'_>, now: Mono) {
-        if self.failed || !self.settled.event(event.number) {
+        if self.failed || !self.settled.event(event.number, event.received) {
             debug_assert!(self.failed, "numbers follow each other");
             return;
         }

@@ -20,6 +20,7 @@
 //! records, so it reserves no space for them: an interval is a gap as long as no claim in Kafka
 //! covers it, and events that only lie on a disk move no claim.
 
+mod ages;
 mod disk;
 mod log;
 mod reader;

@@ -159,7 +159,8 @@ impl Recovery {
                     }
                     Entry::Event(event) => {
                         let start = || Settled::starting_at(event.number);
-                        if self.settled.get_or_insert_with(start).event(event.number) {
+                        let settled = self.settled.get_or_insert_with(start);
+                        if settled.event(event.number, event.received) {
                             segment.event(event.number, event.received, offset);
                             self.epoch = Some(event.epoch);
                         } else {

@@ -1,5 +1,7 @@
 //! Which numbers still have to be sent.
 
+use super::ages::Ages;
+use crate::domain::Wall;
 use crate::journal::Journal;
 
 /// Numbers in their order, which may run past the last one to 0.
@@ -8,6 +10,7 @@ pub(super) struct Settled {
     base: u64,
     /// Counts from `base`.
     journal: Journal,
+    ages: Ages,
 }
 
 /// Numbers that may be missing between two events; more is no number of this log.
@@ -16,12 +19,12 @@ const LEAP: u64 = 1 << 26;
 impl Settled {
     /// `next` is the number of the next event.
     pub(super) fn starting_at(next: u64) -> Self {
-        Self { base: next, journal: Journal::new() }
+        Self { base: next, journal: Journal::new(), ages: Ages::default() }
     }
 
-    /// An event is in the log. What is missing before it is nobody's to send. Says whether the
-    /// number can follow those before it.
-    pub(super) fn event(&mut self, number: u64) -> bool {
+    /// An event heard then is in the log. What is missing before it is nobody's to send. Says
+    /// whether the number can follow those before it.
+    pub(super) fn event(&mut self, number: u64, heard: Wall) -> bool {
         let missing = number.wrapping_sub(self.next());
         if missing > LEAP {
             return false;
@@ -30,13 +33,15 @@ impl Settled {
             let skipped = self.journal.keep();
             self.journal.durable(skipped);
         }
-        self.journal.keep();
+        let index = self.journal.keep();
+        self.ages.heard(index, heard);
         true
     }
 
     /// Kafka acknowledged it; a number that is unknown changes nothing.
     pub(super) fn acked(&mut self, number: u64) {
         self.journal.durable(number.wrapping_sub(self.base));
+        self.ages.settled(self.journal.durable_below());
     }
 
     /// Whether it still has to be sent.
@@ -63,6 +68,11 @@ impl Settled {
     /// Whether `number` was settled below `below`, which is no newer than [`Self::next`].
     pub(super) fn is_before(&self, number: u64, below: u64) -> bool {
         number.wrapping_sub(self.base) < below.wrapping_sub(self.base)
+    }
+
+    /// When the oldest one that still has to be sent was heard, or a little before.
+    pub(super) fn oldest_open(&self) -> Option<Wall> {
+        self.ages.oldest().filter(|_| self.journal.open() > 0)
     }
 
     /// How many still have to be sent, or are settled behind one that has.
