@@ -37,6 +37,7 @@ use trunkline_protocol::dedupe::{Dedupe, Window};
 use trunkline_protocol::domain::{EpochId, Event, Frame, Leg, Mono, Now, WriterId};
 use trunkline_protocol::envelope;
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::producer::STALL;
 use trunkline_protocol::session::Liveness;
 use trunkline_protocol::topic::class_of;
 
@@ -125,6 +126,7 @@ async fn candidate(url: &str, bootstrap: &str, count: usize, channels: u8, ca: O
         kafka: settings(bootstrap),
         events_topic: TOPIC.to_owned(),
         quarantine_topic: TOPIC.to_owned(),
+        stall: STALL,
     };
     let (news, mut told) = mpsc::channel(1_024);
     let stages = Stages {

@@ -13,6 +13,7 @@ use trunkline_protocol::domain::{Dice, EventId, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::producer::STALL;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
@@ -112,6 +113,7 @@ impl App {
             kafka: kafka.clone(),
             events_topic: config.kafka.events_topic.clone(),
             quarantine_topic: config.kafka.quarantine_topic.clone(),
+            stall: STALL,
         };
         let publish = publish::Stage::new(stage_settings.clone(), clock, metrics.publish.clone())
             .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;

@@ -1,5 +1,6 @@
 //! The producer: a full queue is back-pressure, the callback only reports.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::client::ClientContext;
@@ -58,7 +59,7 @@ pub enum Taken {
 
 /// One producer of the client library. The number of reports under way is bounded by its queue.
 pub struct Producer {
-    inner: ThreadedProducer<Reporter>,
+    inner: Arc<ThreadedProducer<Reporter>>,
 }
 
 struct Reporter {
@@ -123,7 +124,7 @@ impl Producer {
             .producer()
             .create_with_context(Reporter { reports })
             .map_err(KafkaError::Settings)?;
-        Ok((Self { inner }, receiver))
+        Ok((Self { inner: Arc::new(inner) }, receiver))
     }
 
     /// Hands a record over; never waits.
@@ -148,10 +149,10 @@ impl Producer {
         }
     }
 
-    /// Whether any broker answers a metadata request; waits for up to a second.
-    #[must_use]
-    pub fn is_reachable(&self) -> bool {
-        self.inner.client().fetch_metadata(None, Duration::from_secs(1)).is_ok()
+    /// Says whether any broker answers a metadata request; blocks its thread for up to a second.
+    pub fn probe(&self) -> impl FnOnce() -> bool + Send + 'static {
+        let inner = Arc::clone(&self.inner);
+        move || inner.client().fetch_metadata(None, Duration::from_secs(1)).is_ok()
     }
 
     /// Whether the client library declared itself past help.

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
 use trunkline_protocol::domain::Mono;
-use trunkline_protocol::producer::{Fate, ProducerWatch};
+use trunkline_protocol::producer::{Fate, ProducerWatch, STALL};
 
 use crate::clock::Clock;
 use crate::failpoint;
@@ -54,7 +54,7 @@ impl Writer {
             clock,
             producer,
             reports,
-            watch: ProducerWatch::new(),
+            watch: ProducerWatch::new(STALL),
             open: BTreeMap::new(),
             next_token: 0,
             again_at: None,
@@ -108,7 +108,7 @@ impl Writer {
             match Producer::new(&self.settings) {
                 Ok((producer, reports)) => {
                     (self.producer, self.reports) = (producer, reports);
-                    self.watch = ProducerWatch::new();
+                    self.watch = ProducerWatch::new(STALL);
                     self.open.values_mut().for_each(|open| open.token = None);
                 }
                 Err(error) => {

@@ -11,6 +11,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
 use tokio::sync::mpsc::UnboundedReceiver;
+use tokio::task::JoinHandle;
 use trunkline_protocol::domain::{Mono, Now, RejectReason, Wall};
 use trunkline_protocol::producer::{Fate, ProducerWatch, RebuildCause};
 use trunkline_protocol::seeded::{Bug, planted};
@@ -34,6 +35,8 @@ pub struct StageSettings {
     pub events_topic: String,
     /// Topic of what could not become a record.
     pub quarantine_topic: String,
+    /// The oldest record may wait this long while brokers answer.
+    pub stall: Duration,
 }
 
 /// Hands records over and waits for their acknowledgement.
@@ -44,6 +47,8 @@ pub struct Stage {
     producer: Producer,
     reports: UnboundedReceiver<Report>,
     watch: ProducerWatch,
+    /// Finds out whether brokers answer.
+    probe: Option<JoinHandle<bool>>,
     state: State,
     /// Records without an acknowledgement, in the order of their tokens.
     waiting: VecDeque<Option<Waiting>>,
@@ -95,13 +100,13 @@ impl Stage {
         let look_at = clock.mono() + LOOK;
         let (producer, reports) = Producer::new(&settings.kafka).map_err(PublishError::Producer)?;
         Ok(Self {
-            settings,
             clock,
             acks: metrics.acks(),
             metrics,
             producer,
             reports,
-            watch: ProducerWatch::new(),
+            watch: ProducerWatch::new(settings.stall),
+            probe: None,
             state: State::Sending { after: Mono(0) },
             waiting: VecDeque::new(),
             waiting_bytes: 0,
@@ -113,6 +118,7 @@ impl Stage {
             look_at,
             durable: Vec::new(),
             published: Vec::new(),
+            settings,
         })
     }
 
@@ -160,6 +166,10 @@ impl Stage {
                 self.arrived = arrived;
                 InFlight::published(&mut self.published);
                 self.acks.flush();
+            }
+            reachable = answered(&mut self.probe) => {
+                self.probe = None;
+                self.watch.look(self.oldest_sent(), reachable, self.clock.mono());
             }
             () = self.clock.sleep_until(due) => {
                 let now = self.clock.mono();
@@ -358,16 +368,17 @@ impl Stage {
     }
 
     fn look(&mut self, now: Mono) {
-        let sent = self.oldest().map(|waiting| waiting.sent);
         if self.producer.is_fatal() {
             self.watch.handle(Fate::Fatal);
         }
-        let stalled =
-            sent.is_some_and(|sent| now.since(sent) >= trunkline_protocol::producer::STALL);
-        if stalled {
-            let reachable = tokio::task::block_in_place(|| self.producer.is_reachable());
-            self.watch.look(sent, reachable, now);
+        // it takes up to a second, in which events go on being heard and spooled
+        if self.probe.is_none() && self.watch.is_overdue(self.oldest_sent(), now) {
+            self.probe = Some(tokio::task::spawn_blocking(self.producer.probe()));
         }
+    }
+
+    fn oldest_sent(&self) -> Option<Mono> {
+        self.oldest().map(|waiting| waiting.sent)
     }
 
     fn oldest(&self) -> Option<&Waiting> {
@@ -391,9 +402,17 @@ impl Stage {
     fn rebuild(&mut self) -> Result<(), PublishError> {
         let made = Producer::new(&self.settings.kafka).map_err(PublishError::Producer)?;
         (self.producer, self.reports) = made;
-        self.watch = ProducerWatch::new();
+        (self.watch, self.probe) = (ProducerWatch::new(self.settings.stall), None);
         let now = self.clock.mono();
         self.waiting.iter_mut().flatten().for_each(|waiting| waiting.sent = now);
         Ok(())
+    }
+}
+
+/// Whether brokers answered, once that is known.
+async fn answered(probe: &mut Option<JoinHandle<bool>>) -> bool {
+    match probe {
+        Some(probe) => probe.await.unwrap_or(false),
+        None => std::future::pending().await,
     }
 }

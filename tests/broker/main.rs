@@ -18,6 +18,7 @@ use trunkline::observe::metrics::Metrics;
 use trunkline::publish::router::FreeHeaders;
 use trunkline::publish::{Destination, Parcel, Record, Stage, StageSettings};
 use trunkline_protocol::domain::{Now, Origin, TopicClass};
+use trunkline_protocol::producer::STALL;
 
 const EVENTS: &str = "events";
 const QUARANTINE: &str = "quarantine";
@@ -32,6 +33,10 @@ struct Bench {
 
 impl Bench {
     fn new(change: impl FnOnce(&mut KafkaSettings)) -> Self {
+        Self::stalling_after(STALL, change)
+    }
+
+    fn stalling_after(stall: Duration, change: impl FnOnce(&mut KafkaSettings)) -> Self {
         let cluster = MockCluster::new(1).expect("a mock cluster");
         cluster.create_topic(EVENTS, 4, 1).expect("a topic");
         cluster.create_topic(QUARANTINE, 1, 1).expect("a topic");
@@ -43,6 +48,7 @@ impl Bench {
             kafka: settings.clone(),
             events_topic: EVENTS.to_owned(),
             quarantine_topic: QUARANTINE.to_owned(),
+            stall,
         };
         let stage = Stage::new(stage, Clock::start(), metrics.publish.clone()).expect("a producer");
         Self { cluster, settings, metrics, stage, sent: 0 }
@@ -153,6 +159,34 @@ async fn an_outage_longer_than_the_window_only_delays() {
     assert!(waited.is_err(), "more was taken than the window holds");
     bench.cluster.broker_up(1).expect("a broker");
     bench.send(2_000).await;
+    bench.finish().await.holds_everything_in_order();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn while_it_is_found_out_whether_a_broker_is_there_others_get_their_turn() {
+    let mut bench = Bench::stalling_after(Duration::ZERO, |_| {});
+    bench.send(200).await;
+    bench.settle().await;
+    bench.cluster.broker_down(1).expect("a broker");
+    bench.send(200).await;
+    let (clock, mut turns, mut before) = (Clock::start(), 0, 0);
+    let mut tick = tokio::time::interval(Duration::from_millis(20));
+    tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    let (middle, end) =
+        (clock.mono() + Duration::from_secs(3), clock.mono() + Duration::from_secs(6));
+    while clock.mono() < end {
+        tokio::select! {
+            biased;
+            attended = bench.stage.attend() => attended.expect("a producer"),
+            _ = tick.tick() => turns += 1,
+        }
+        // the first look is a second after the start, and each asked for up to a second more
+        if clock.mono() < middle {
+            before = turns;
+        }
+    }
+    assert!(turns - before > 50, "{turns} turns, {before} of them in the beginning");
+    bench.cluster.broker_up(1).expect("a broker");
     bench.finish().await.holds_everything_in_order();
 }
 
