@@ -19,7 +19,7 @@ async fn main() -> anyhow::Result<()> {
         ("genesys.conversation.certificates", 1),
         ("trunkline.state", 16),
     ];
-    let stand = Stand::start(&topics).await?;
+    let mut stand = Stand::start(&topics).await?;
     let addresses = serde_json::json!({"bootstrap": stand.bootstrap_servers(), "registry": stand.registry_url()});
     say(&addresses.to_string())?;
     let mut lines = BufReader::new(tokio::io::stdin()).lines();

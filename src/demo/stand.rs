@@ -1,6 +1,8 @@
 //! A broker and a registry to try `trunkline run` against, without installing either.
 
 use std::collections::BTreeMap;
+use std::io::Write as _;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use base64::Engine as _;
@@ -11,8 +13,9 @@ use tokio::net::TcpListener;
 use super::broker::Broker;
 use super::registry::Registry;
 use crate::error::{ExitCode, ProcessError};
-use crate::kafka::reader::read_topic;
+use crate::kafka::reader::{ReadBack, read_topic};
 use crate::kafka::settings::KafkaSettings;
+use crate::kafka::tail::{self, Tail, Tailed};
 use crate::supervisor::Supervisor;
 
 /// A broker and a registry in this process.
@@ -20,7 +23,7 @@ pub struct Stand {
     broker: Broker,
     registry: Registry,
     registry_url: String,
-    _tasks: Supervisor,
+    tasks: Supervisor,
 }
 
 impl Stand {
@@ -36,7 +39,7 @@ impl Stand {
         let registry_url = format!("http://{}", listener.local_addr().map_err(failed)?);
         let mut tasks = Supervisor::new();
         tasks.spawn("registry", registry.clone().serve(listener));
-        Ok(Self { broker, registry, registry_url, _tasks: tasks })
+        Ok(Self { broker, registry, registry_url, tasks })
     }
 
     /// Where the broker listens.
@@ -51,12 +54,18 @@ impl Stand {
         &self.registry_url
     }
 
-    /// Carries out one line: `read TOPIC`, `schemas`, `away MILLISECONDS`, `registry fail|ok`.
+    /// Carries out one line: `read TOPIC`, `follow TOPIC FILE` (partition, offset and event id of every
+    /// record go on being written to the file, which may be a pipe: the broker keeps 5 MiB of a
+    /// partition only), `schemas`, `away MILLISECONDS`, `registry fail|ok`.
     /// Answers with JSON lines; the last one has the key `done`.
-    pub async fn obey(&self, line: &str) -> Vec<String> {
+    pub async fn obey(&mut self, line: &str) -> Vec<String> {
         let mut words = line.split_whitespace();
         let mut answer = match (words.next(), words.next()) {
             (Some("read"), Some(topic)) => self.read(topic).await,
+            (Some("follow"), Some(topic)) => {
+                self.follow(topic, words.next().unwrap_or_default().into());
+                Vec::new()
+            }
             (Some("schemas"), None) => vec![json!(self.schemas()).to_string()],
             (Some("away"), Some(ms)) => {
                 let duration = Duration::from_millis(ms.parse().unwrap_or(0));
@@ -83,26 +92,56 @@ impl Stand {
     }
 
     async fn read(&self, topic: &str) -> Vec<String> {
-        let settings = KafkaSettings {
-            bootstrap_servers: self.bootstrap_servers(),
-            ..KafkaSettings::default()
-        };
+        let settings = self.settings();
         let name = topic.to_owned();
         let read = tokio::task::spawn_blocking(move || read_topic(&settings, &name)).await;
         let Ok(Ok(read)) = read else {
             return vec![json!({"error": "the topic cannot be read"}).to_string()];
         };
-        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        let line = |record: &crate::kafka::reader::ReadBack| {
-            let headers: BTreeMap<&String, String> =
-                record.headers.iter().map(|(k, v)| (k, text(v))).collect();
-            json!({
-                "partition": record.partition, "offset": record.offset,
-                "key": record.key.as_deref().map(text), "value_b64": STANDARD.encode(&record.value),
-                "headers": headers, "timestamp": record.timestamp_ms,
-            })
-            .to_string()
-        };
         read.records.iter().map(line).collect()
     }
+
+    fn follow(&mut self, topic: &str, path: PathBuf) {
+        let from = tail::From::Beginning;
+        // no more than that: it has to keep up with whoever writes
+        let line = |passing: &tail::Passing<'_>| {
+            let id = passing.header("event_id").unwrap_or("-");
+            Some(format!("{} {} {id}\n", passing.partition(), passing.offset()))
+        };
+        let (tail, work) = tail::follow(self.settings(), topic.to_owned(), from, line);
+        self.tasks.spawn("follower", work);
+        self.tasks.spawn("copy", copy(tail, path));
+    }
+
+    fn settings(&self) -> KafkaSettings {
+        let bootstrap_servers = self.bootstrap_servers();
+        KafkaSettings { bootstrap_servers, ..KafkaSettings::default() }
+    }
+}
+
+async fn copy(mut tail: Tail<String>, path: PathBuf) -> std::io::Result<()> {
+    let (mut out, mut passed) = (std::fs::File::create(path)?, Vec::new());
+    loop {
+        tail.recv_many(&mut passed, 1_024).await;
+        let lines: String = passed
+            .drain(..)
+            .filter_map(|tailed| match tailed {
+                Tailed::Record(line) => Some(line),
+                Tailed::CaughtUp(_) => None,
+            })
+            .collect();
+        out.write_all(lines.as_bytes())?;
+    }
+}
+
+fn line(record: &ReadBack) -> String {
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let headers: BTreeMap<&String, String> =
+        record.headers.iter().map(|(k, v)| (k, text(v))).collect();
+    json!({
+        "partition": record.partition, "offset": record.offset,
+        "key": record.key.as_deref().map(text), "value_b64": STANDARD.encode(&record.value),
+        "headers": headers, "timestamp": record.timestamp_ms,
+    })
+    .to_string()
 }
