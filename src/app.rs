@@ -558,7 +558,11 @@ fn ledger_error(error: &LedgerError) -> ProcessError {
     ProcessError::new(code, error)
 }
 
-async fn schema_id(
+/// The id of a topic's schema at the registry.
+///
+/// # Errors
+/// When the registry does not answer or refuses the schema.
+pub async fn schema_id(
     config: &Config,
     topic: &str,
     schema: &str,

@@ -14,6 +14,7 @@ pub mod encode;
 pub mod ledger;
 pub mod publish;
 pub mod reconcile;
+pub mod replay;
 pub mod sequence;
 pub mod session;
 pub mod spool;
@@ -30,6 +31,7 @@ pub mod supervisor;
 
 pub mod app;
 pub mod cli;
+pub mod errand;
 pub mod error;
 pub mod failpoint;
 pub mod pipeline;

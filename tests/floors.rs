@@ -9,12 +9,17 @@ use std::path::{Path, PathBuf};
 const FLOORS: &[(&str, &str)] = &[
     ("main", "cli error"),
     ("lib", ""),
-    ("cli", "admin app clock config control demo encode error kafka observe supervisor"),
+    (
+        "cli",
+        "admin app clock config control demo encode errand error kafka observe publish replay supervisor",
+    ),
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
         "admin certify clock config control decode encode error genesys kafka ledger observe pipeline publish reconcile sequence session spool supervisor",
     ),
+    // what a command does once, with the parts of the service
+    ("errand", "app clock config control encode error kafka observe publish supervisor"),
     ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),
     ("error", "supervisor"),
     ("supervisor", ""),
@@ -32,6 +37,7 @@ const FLOORS: &[(&str, &str)] = &[
     // history is asked like the platform, written down and handed over like what was heard, and held
     // against the records that a consumer reads and what the ledger knows
     ("reconcile", "clock control decode encode genesys kafka ledger observe publish supervisor"),
+    ("replay", "clock decode encode observe publish"),
     ("admin", "observe"),
     ("config", "genesys kafka"),
     ("observe", ""),

@@ -4,14 +4,12 @@ use clap::Args;
 use serde_json::json;
 use trunkline_protocol::certifier::Certificate;
 
-use super::proof::{at, read};
+use super::proof::{at, collect, read};
 use super::{ConfigArgs, Output, configuration, runtime, say};
-use crate::app::kafka_settings;
 use crate::config::Config;
 use crate::encode::read::{self as rows, EventRow};
 use crate::error::{ExitCode, ProcessError};
-use crate::kafka::tail::{self, From, Tailed};
-use crate::supervisor::Supervisor;
+use crate::kafka::tail::From;
 
 /// Which conversation.
 #[derive(Args, Debug)]
@@ -46,29 +44,11 @@ pub(super) fn explain(args: &ExplainArgs, output: Output) -> Result<ExitCode, Pr
 /// Every record under the conversation's key.
 async fn records(config: &Config, conversation: &str) -> Result<Vec<EventRow>, ProcessError> {
     let wanted = conversation.to_owned();
-    let topic = config.kafka.events_topic.clone();
-    let (mut tail, work) =
-        tail::follow(kafka_settings(config), topic, From::Beginning, move |raw| {
-            let ours = raw.key() == Some(wanted.as_str());
-            ours.then(|| rows::event(raw.partition(), raw.offset(), raw.value())).flatten()
-        });
-    let mut tasks = Supervisor::new();
-    tasks.spawn("events", work);
-    tail.ask(1);
-    let mut found = Vec::new();
-    loop {
-        tokio::select! {
-            tailed = tail.recv() => match tailed {
-                Some(Tailed::Record(record)) => found.push(record),
-                Some(Tailed::CaughtUp(_)) => return Ok(found),
-                None => {}
-            },
-            Some(ended) = tasks.next() => {
-                let why = ended.failure.unwrap_or_else(|| "ended".to_owned());
-                return Err(ProcessError::text(ExitCode::Unavailable, why));
-            }
-        }
-    }
+    collect(config, &config.kafka.events_topic, From::Beginning, move |raw| {
+        let ours = raw.key() == Some(wanted.as_str());
+        ours.then(|| rows::event(raw.partition(), raw.offset(), raw.value())).flatten()
+    })
+    .await
 }
 
 /// The newest certificate over the time in which a record was heard, in its class.

@@ -8,6 +8,7 @@ mod gaps;
 mod probe;
 mod proof;
 mod quarantine;
+mod replay;
 mod run;
 mod schema;
 mod simulate;

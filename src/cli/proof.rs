@@ -6,6 +6,8 @@ use crate::app::kafka_settings;
 use crate::config::Config;
 use crate::error::{ExitCode, ProcessError};
 use crate::kafka::reader::{ReadTopic, read_topic};
+use crate::kafka::tail::{self, From, Passing, Tailed};
+use crate::supervisor::Supervisor;
 
 /// A range of time.
 #[derive(Args, Clone, Debug, Default)]
@@ -32,7 +34,7 @@ impl Range {
 }
 
 /// A time, or a span before now.
-fn instant(name: &str, text: &str, now_ms: i64) -> Result<i64, ProcessError> {
+pub(super) fn instant(name: &str, text: &str, now_ms: i64) -> Result<i64, ProcessError> {
     let span = || {
         let (number, unit) = text.split_at_checked(text.len().checked_sub(1)?)?;
         let unit_ms = match unit {
@@ -62,6 +64,33 @@ pub(super) fn at(ms: i64) -> String {
 pub(super) fn read(config: &Config, topic: &str) -> Result<ReadTopic, ProcessError> {
     read_topic(&kafka_settings(config), topic)
         .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))
+}
+
+/// What is wanted of the records of a topic, up to where it ends now.
+pub(super) async fn collect<T: Send + 'static>(
+    config: &Config,
+    topic: &str,
+    from: From,
+    wanted: impl Fn(&Passing<'_>) -> Option<T> + Send + 'static,
+) -> Result<Vec<T>, ProcessError> {
+    let (mut tail, work) = tail::follow(kafka_settings(config), topic.to_owned(), from, wanted);
+    let mut tasks = Supervisor::new();
+    tasks.spawn(topic, work);
+    tail.ask(1);
+    let mut found = Vec::new();
+    loop {
+        tokio::select! {
+            tailed = tail.recv() => match tailed {
+                Some(Tailed::Record(record)) => found.push(record),
+                Some(Tailed::CaughtUp(_)) => return Ok(found),
+                None => {}
+            },
+            Some(ended) = tasks.next() => {
+                let why = ended.failure.unwrap_or_else(|| "ended".to_owned());
+                return Err(ProcessError::text(ExitCode::Unavailable, why));
+            }
+        }
+    }
 }
 
 #[cfg(test)]

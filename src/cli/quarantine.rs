@@ -6,6 +6,7 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::proof::{Range, at, read};
+use super::replay::{self, ReplayArgs};
 use super::{ConfigArgs, Output, configuration, say};
 use crate::clock::Clock;
 use crate::error::{ExitCode, ProcessError};
@@ -17,6 +18,11 @@ pub enum QuarantineCommand {
     /// List messages: when, why, how large, where. Never what is in them.
     #[command(after_help = "Example: trunkline quarantine list --from 7d --config trunkline.yaml")]
     List(QuarantineArgs),
+    /// Try messages once more; write those that are understood now, under the ids they had.
+    #[command(
+        after_help = "Example: trunkline quarantine replay --reason too_large --dry-run --config trunkline.yaml"
+    )]
+    Replay(ReplayArgs),
 }
 
 /// Which messages.
@@ -32,7 +38,13 @@ pub(super) fn quarantine(
     command: QuarantineCommand,
     output: Output,
 ) -> Result<ExitCode, ProcessError> {
-    let QuarantineCommand::List(args) = command;
+    match command {
+        QuarantineCommand::List(args) => list(&args, output),
+        QuarantineCommand::Replay(args) => replay::replay(&args, output),
+    }
+}
+
+fn list(args: &QuarantineArgs, output: Output) -> Result<ExitCode, ProcessError> {
     let (from, to) = args.range.millis(Clock::start().now().wall.0)?;
     let config = configuration(&args.config)?;
     let topic = read(&config, &config.kafka.quarantine_topic)?;

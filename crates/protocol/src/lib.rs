@@ -8,7 +8,7 @@
 //!
 //! | noun | machines and rules |
 //! |---|---|
-//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`] |
+//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`], [`replay`] |
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
@@ -34,6 +34,7 @@ pub mod identity;
 pub mod journal;
 pub mod ledger;
 pub mod producer;
+pub mod replay;
 pub mod rotation;
 mod scan;
 pub mod seeded;
