@@ -191,3 +191,6 @@ impl Replay {
 fn left(tally: &mut Tally, reason: RejectReason) {
     *tally.left.entry(reason.as_str()).or_default() += 1;
 }
+
+#[cfg(test)]
+mod tests;
