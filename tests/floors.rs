@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control demo encode errand error kafka observe publish replay supervisor",
+        "admin app clock config control demo encode errand error genesys kafka observe publish reconcile replay supervisor",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (

@@ -1,17 +1,22 @@
 //! Commands and arguments.
 
+mod ask;
+mod bar;
 mod check;
 mod coverage;
 mod demo;
 mod explain;
 mod gaps;
+mod history;
 mod probe;
 mod proof;
 mod quarantine;
+mod reconcile;
 mod replay;
 mod run;
 mod schema;
 mod simulate;
+mod state;
 mod subscriptions;
 
 use std::collections::BTreeMap;
@@ -94,6 +99,11 @@ pub enum Command {
     /// Every record of a conversation: where it came from, which certificate covers it.
     #[command(after_help = "Example: trunkline explain CONVERSATION-ID --config trunkline.yaml")]
     Explain(explain::ExplainArgs),
+    /// Conversations of history that a warehouse lacks; exit code 1 when there are any.
+    #[command(
+        after_help = "Example: trunkline reconcile --have ids.txt --from 7d --config trunkline.yaml"
+    )]
+    Reconcile(reconcile::ReconcileArgs),
     /// What could not become a record.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
@@ -130,6 +140,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Gaps(command) => gaps::gaps(command, output),
         Command::Coverage(args) => coverage::coverage(&args, output),
         Command::Explain(args) => explain::explain(&args, output),
+        Command::Reconcile(args) => reconcile::reconcile(&args, output),
         Command::Quarantine(command) => quarantine::quarantine(command, output),
         Command::PrintConfig(args) => check::print_config(&args, output),
         Command::Probe(args) => probe::probe(&args, output),

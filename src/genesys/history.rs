@@ -8,13 +8,11 @@ use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use trunkline_protocol::domain::{Interval, Wall};
-use trunkline_protocol::history::JobState;
+use trunkline_protocol::history::{JobState, RESULTS};
 
 use super::http::{Answer, Http, json};
 
 const DETAILS: &str = "/api/v2/analytics/conversations/details";
-/// Rows per page of a job's results: few enough to be held at once.
-const RESULTS: usize = 500;
 
 /// Rows of history as received; each is the JSON text of one conversation. Personal data.
 #[derive(Debug, Default)]

@@ -3,6 +3,7 @@
 //! used, and records wait while live ones do.
 
 mod audit;
+mod range;
 mod reader;
 mod writer;
 
@@ -30,6 +31,7 @@ use crate::publish::PublishError;
 
 pub use audit::AuditParts;
 use audit::Auditor;
+pub use range::{RangeError, Ranged};
 use reader::Reader;
 pub use writer::{Writer, WriterParts};
 

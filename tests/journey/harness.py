@@ -144,13 +144,13 @@ def config(stand: Stand, url: str, **changes) -> dict:
 class Trunkline(Process):
     """`trunkline run` with a configuration; logs are kept."""
 
-    def __init__(self, tree: dict, env: dict | None = None):
+    def __init__(self, tree: dict, **kwargs):
         self.folder = tempfile.TemporaryDirectory()
         path = pathlib.Path(self.folder.name) / "trunkline.yaml"
         spool = {"dir": str(pathlib.Path(self.folder.name) / "spool"), **tree["spool"]}
         path.write_text(json.dumps({**tree, "spool": spool}))
         # a file that may not grow is an error to it, as a full disk is, not a signal
-        super().__init__(BINARY, "run", "--config", path, stderr=subprocess.PIPE, restore_signals=False, env={**os.environ, **(env or {})})
+        super().__init__(BINARY, "run", "--config", path, stderr=subprocess.PIPE, restore_signals=False, **kwargs)
         self.log, self.admin = [], None
         self.reader = threading.Thread(target=self.read, daemon=True)
         self.reader.start()

@@ -1,5 +1,6 @@
 """A host whose clock is an hour off: records and proof go by the platform's clock, and it is said."""
 
+import os
 import pathlib
 import subprocess
 import tempfile
@@ -67,8 +68,8 @@ class WrongClock(unittest.TestCase):
     def run_off(self, seconds: int):
         with Stand() as stand, Sim("--rate", "50", "--wait-for-channels", "2") as sim, tempfile.TemporaryDirectory() as folder:
             began = time.time()
-            env = {"LD_PRELOAD": self.preloaded(folder, seconds)}
-            with Trunkline(config(stand, sim.url), env).wait_ready() as app:
+            env = {**os.environ, "LD_PRELOAD": self.preloaded(folder, seconds)}
+            with Trunkline(config(stand, sim.url), env=env).wait_ready() as app:
                 self.assertTrue(wait_for(lambda: abs(time.time() - proven(app)) < 25 and total(app, "trunkline_events_published_total") > 200, 40))
                 self.assertTrue(wait_for(lambda: "clock_wrong" in app.codes(), 5))
                 self.assertAlmostEqual(total(app, "trunkline_clock_ahead_seconds"), seconds, delta=3)

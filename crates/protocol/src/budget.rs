@@ -13,6 +13,8 @@ use crate::domain::Mono;
 pub struct Budget {
     burst: f64,
     per_sec: f64,
+    /// Of the client, per minute.
+    limit: f64,
     tokens: f64,
     updated: Mono,
     held_until: Mono,
@@ -26,7 +28,14 @@ impl Budget {
         // no credit below one request, or a tiny limit would never send
         let burst = (0.3 * share).max(1.0);
         let per_sec = 0.6 * share / 60.0;
-        Self { burst, per_sec, tokens: burst, updated: now, held_until: now }
+        Self {
+            burst,
+            per_sec,
+            limit: f64::from(limit),
+            tokens: burst,
+            updated: now,
+            held_until: now,
+        }
     }
 
     /// Takes one request out of the bucket if `left` remain after it and nothing holds it.
@@ -45,10 +54,10 @@ impl Budget {
     }
 
     /// The server says how much of its window is used: the bucket never holds more than is left
-    /// of nine tenths.
+    /// of nine tenths of what it allows, or of a smaller limit that was set.
     pub fn observe(&mut self, count: u32, allowed: u32, now: Mono) {
         self.refill(now);
-        let left = 0.9 * f64::from(allowed) - f64::from(count);
+        let left = 0.9 * f64::from(allowed).min(self.limit) - f64::from(count);
         self.tokens = self.tokens.min(left.max(0.0));
     }
 
@@ -124,5 +133,14 @@ mod tests {
         let mut budget = Budget::new(300, 1, Mono(0));
         budget.observe(269, 300, Mono(0));
         assert!(budget.take(0.0, Mono(0)) && !budget.take(0.0, Mono(0)));
+    }
+
+    #[test]
+    fn a_bucket_with_a_part_of_the_limit_stops_where_that_part_is_used() {
+        let mut budget = Budget::new(75, 1, Mono(0));
+        budget.observe(66, 300, Mono(0));
+        assert!(budget.take(0.0, Mono(0)) && !budget.take(0.0, Mono(0)));
+        budget.observe(200, 300, Mono(0));
+        assert!(!budget.take(0.0, Mono(0)), "others use the client too");
     }
 }

@@ -56,6 +56,8 @@ pub struct Timings {
     pub query_reads: [Duration; 3],
     /// A query begins this long before the gap: it goes by the day on which conversations started.
     pub query_lookback: Duration,
+    /// A reading on request ends this long before now: what is newer still shifts.
+    pub query_settle: Duration,
     /// Between submitting a job and the first look at it; later looks are further apart.
     pub job_look: Duration,
     /// History is asked this often up to when it calls itself complete, while a gap waits for it.
@@ -109,6 +111,7 @@ impl Default for Timings {
             margin: secs(300),
             query_reads: [secs(300), secs(1800), secs(2 * 3600)],
             query_lookback: secs(86_400),
+            query_settle: secs(60),
             job_look: secs(1),
             availability_look: secs(900),
             read_again: secs(60),
@@ -148,6 +151,7 @@ impl Timings {
             availability_look: fast(real.availability_look),
             read_again: Duration::from_millis(500),
             query_reads: real.query_reads.map(fast),
+            query_settle: fast(real.query_settle),
             jobs_after: fast(real.jobs_after),
             read_spacing: fast(real.read_spacing),
             audit_interval: fast(real.audit_interval),

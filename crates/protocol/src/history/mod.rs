@@ -10,7 +10,11 @@
 
 mod agenda;
 mod campaign;
+mod have;
 mod hours;
+mod progress;
+mod proven;
+mod range;
 mod reading;
 mod recent;
 
@@ -19,8 +23,12 @@ use std::collections::BTreeSet;
 
 pub use agenda::{Agenda, Task};
 pub use campaign::{Campaign, Wish, campaigns, window};
+pub use have::{Have, NotAConversation};
 pub use hours::{Carried, Finding, Hours, due};
-pub use reading::{Ask, Finished, JobState, PAGE, Reading};
+pub use progress::{Asked, Counts, Found, Progress};
+pub use proven::proven;
+pub use range::{Estimate, Judge, Part, Unreadable, Verdict, estimate, parts, readable};
+pub use reading::{Ask, Finished, JobState, PAGE, RESULTS, Reading};
 pub use recent::Recent;
 
 use crate::domain::{Interval, Wall};

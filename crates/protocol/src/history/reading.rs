@@ -71,6 +71,8 @@ pub enum Finished {
 
 /// Rows per page of a query: what is in use everywhere.
 pub const PAGE: usize = 100;
+/// Rows per page of a job's results: few enough to be held at once.
+pub const RESULTS: usize = 500;
 /// A query shows no more than that.
 const QUERY_CAP: u64 = 100_000;
 /// So often a part that shows less than it announced is read in all.
@@ -78,7 +80,7 @@ const TRIES: u32 = 3;
 /// A job that is not done after this many looks is given up.
 const LOOKS: u32 = 400;
 const LOOK_CAP: Duration = Duration::from_secs(30);
-const DAY_MS: i64 = 86_400_000;
+pub(super) const DAY_MS: i64 = 86_400_000;
 
 /// Reads history over a window.
 #[derive(Clone, Debug)]
@@ -229,13 +231,13 @@ impl Reading {
 }
 
 /// The days (UTC) that a window touches.
-fn days(window: Interval) -> Vec<Interval> {
+pub(super) fn days(window: Interval) -> Vec<Interval> {
     let first = window.from.0 - window.from.0.rem_euclid(DAY_MS);
     cut(Wall(first), window.to)
 }
 
 /// Parts of at most a day, so that what has to be told apart stays bounded.
-fn slices(window: Interval) -> Vec<Interval> {
+pub(super) fn slices(window: Interval) -> Vec<Interval> {
     cut(window.from, window.to)
 }
 
