@@ -1,6 +1,7 @@
 //! Commands and arguments.
 
 mod ask;
+mod backfill;
 mod bar;
 mod check;
 mod coverage;
@@ -104,6 +105,11 @@ pub enum Command {
         after_help = "Example: trunkline reconcile --have ids.txt --from 7d --config trunkline.yaml"
     )]
     Reconcile(reconcile::ReconcileArgs),
+    /// Publish what history says of a range that nobody heard.
+    #[command(
+        after_help = "Example: trunkline backfill --from 30d --to 2026-11-26T10:00:00Z --config trunkline.yaml"
+    )]
+    Backfill(backfill::BackfillArgs),
     /// What could not become a record.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
@@ -141,6 +147,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Coverage(args) => coverage::coverage(&args, output),
         Command::Explain(args) => explain::explain(&args, output),
         Command::Reconcile(args) => reconcile::reconcile(&args, output),
+        Command::Backfill(args) => backfill::backfill(&args, output),
         Command::Quarantine(command) => quarantine::quarantine(command, output),
         Command::PrintConfig(args) => check::print_config(&args, output),
         Command::Probe(args) => probe::probe(&args, output),
