@@ -95,7 +95,7 @@ class Spool(unittest.TestCase):
                     self.assertTrue(wait_for(lambda: status(app)["state"] == "full"), status(app))
                     held = total(app, "trunkline_spool_bytes")
                     self.assertLess(held, 6 << 20, "bounded")
-                self.assertTrue(wait_for(lambda: status(app)["waiting"] == 0 and "spool_caught_up" in app.codes()), status(app))
+                self.assertTrue(wait_for(lambda: status(app)["waiting"] == 0 and "spool_caught_up" in app.codes(), 60), status(app))
                 self.assertTrue(wait_for(lambda: sum(bool(e["delivered"]) for e in sim.ledger()) >= 5900, 30, 0.5))
                 time.sleep(1)
                 self.assertEqual(app.stop()[0], 0)
