@@ -350,6 +350,7 @@ fn audit_parts(config: &Config, ledger: &Ledger) -> Option<Box<AuditParts>> {
             looks: ledger.looks(),
             kafka: kafka_settings(config),
             events_topic: config.kafka.events_topic.clone(),
+            whole_org: config.subscriptions.queues == Ids::Word(IdsWord::Discover),
         })
     })
 }

@@ -651,9 +651,9 @@ impl ProofMetrics {
         self.audits.with_label_values(&[outcome]).inc();
     }
 
-    /// A conversation of history was held against records.
-    pub fn held_against(&self, finding: &str) {
-        self.audit_rows.with_label_values(&[finding]).inc();
+    /// So many conversations of history were held against records, and this was found.
+    pub fn held_against(&self, finding: &str, count: u64) {
+        self.audit_rows.with_label_values(&[finding]).inc_by(count);
     }
 
     /// Everything that could be judged was, up to here.

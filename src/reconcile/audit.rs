@@ -1,11 +1,11 @@
 //! Closed hours held against history: reads the records of a span, then its rows, publishes what no
 //! record carries, and tells the ledger what was found.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
-use trunkline_protocol::domain::{EventId, Interval, Mono, Origin, Wall};
+use trunkline_protocol::domain::{Event, EventId, Interval, Mono, Origin, Wall};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::{Carried, Finding, Hours, due};
 use trunkline_protocol::ledger::{News, Source};
@@ -33,6 +33,9 @@ pub struct AuditParts {
     pub kafka: KafkaSettings,
     /// Conversation events.
     pub events_topic: String,
+    /// Every queue is wanted, so conversations on no topic are published too; who chose some of them
+    /// did not ask for the rest.
+    pub whole_org: bool,
 }
 
 /// When to look next, and what cannot be judged.
@@ -85,6 +88,14 @@ impl Auditor {
 
     pub(super) fn is_due(&self, now: Mono) -> bool {
         self.look_at <= now
+    }
+
+    /// Whether this was not published before.
+    fn is_first(&mut self, id: EventId) -> bool {
+        if self.published.len() >= PUBLISHED {
+            self.published.clear();
+        }
+        self.published.insert(id)
     }
 
     async fn look(&self) -> Vec<Looked> {
@@ -153,62 +164,86 @@ impl Reconcile {
         if available.await.map_err(ReadError::Platform)?.is_none_or(|to| to < complete) {
             return Err(Unjudged::TooEarly);
         }
-        let carried = read_records(span, &auditor.parts, &self.timings).await?;
-        let error = self.clock.server_at(self.clock.mono()).map(server_time::Reading::error);
-        let known = shards.iter().map(|looked| (looked.shard, &looked.ledger, looked.is_ours));
-        let error = error.unwrap_or_default();
-        let mut hours = Hours::new(span, known, carried, error, &self.timings);
-        let client = self.client.clone();
-        let mut reader = Reader::new(Source::Jobs, span, &self.timings, client, self.clock).last();
-        while let Some(rows) = reader.next().await.map_err(ReadError::Platform)? {
-            self.hold(&rows, &mut reader, &mut hours, &mut auditor.published).await?;
+        // what waited for a broker lies further back: before anything is called missed, all is read
+        for read_to in [Some(Carried::within(span, &self.timings).to), None] {
+            let carried = read_records(span, read_to, &auditor.parts, &self.timings).await?;
+            let error = self.clock.server_at(self.clock.mono()).map(server_time::Reading::error);
+            let known = shards.iter().map(|looked| (looked.shard, &looked.ledger, looked.is_ours));
+            let error = error.unwrap_or_default();
+            let mut hours = Hours::new(span, known, carried, error, &self.timings);
+            let mut counts = BTreeMap::new();
+            if let Some(complete_to) =
+                self.hold_all(span, read_to, &mut hours, &mut counts, auditor).await?
+            {
+                if complete_to < complete {
+                    return Err(Unjudged::TooEarly);
+                }
+                counts.into_iter().for_each(|(word, n)| self.metrics.held_against(word, n));
+                self.found(span, &hours, complete_to).await;
+                break;
+            }
         }
-        let complete_to = reader.end()?.filter(|to| *to >= complete).ok_or(Unjudged::TooEarly)?;
-        self.found(span, &hours, complete_to).await;
         Ok(())
     }
 
-    /// Judges a page of rows; those that no record carries are published.
+    /// Judges every row of a span. `None` when something seems to be missed and the topic was not read
+    /// to its end; otherwise up to when history called itself complete.
+    async fn hold_all(
+        &mut self,
+        span: Interval,
+        read_to: Option<Wall>,
+        hours: &mut Hours,
+        counts: &mut BTreeMap<&'static str, u64>,
+        auditor: &mut Auditor,
+    ) -> Result<Option<Wall>, Unjudged> {
+        let client = self.client.clone();
+        let mut reader = Reader::new(Source::Jobs, span, &self.timings, client, self.clock).last();
+        while let Some(rows) = reader.next().await.map_err(ReadError::Platform)? {
+            for row in &rows {
+                let Some((finding, event)) = self.hold(row, &mut reader, hours).await? else {
+                    continue;
+                };
+                if matches!(finding, Finding::Missed(_)) && read_to.is_some() {
+                    return Ok(None);
+                }
+                *counts.entry(word(&finding)).or_default() += 1;
+                let wanted = match finding {
+                    Finding::Carried => false,
+                    Finding::Uncovered => auditor.parts.whole_org,
+                    Finding::Missed(_) | Finding::Rewritten => true,
+                };
+                if wanted && auditor.is_first(event.id) {
+                    let read = history::read(row.get());
+                    let read = read.map_err(|_| ReadError::Cut("a row changed"))?;
+                    self.writer.write(&event, &read.facts()).await.map_err(ReadError::Publish)?;
+                }
+            }
+            self.writer.flush().await.map_err(ReadError::Publish)?;
+            failpoint::pass("audit.page.acked");
+        }
+        Ok(Some(reader.end()?.ok_or(Unjudged::TooEarly)?))
+    }
+
+    /// Judges a row that was not shown before.
     async fn hold(
         &mut self,
-        rows: &[Box<RawValue>],
+        row: &RawValue,
         reader: &mut Reader,
         hours: &mut Hours,
-        published: &mut BTreeSet<EventId>,
-    ) -> Result<(), ReadError> {
-        for row in rows {
-            let read = match history::read(row.get()) {
-                Ok(read) => read,
-                Err(error) => {
-                    self.writer.reject(row.get(), Source::Jobs, &error).await?;
-                    continue;
-                }
-            };
-            if !reader.is_new(read.id()) {
-                continue;
+    ) -> Result<Option<(Finding, Event)>, ReadError> {
+        let read = match history::read(row.get()) {
+            Ok(read) => read,
+            Err(error) => {
+                self.writer.reject(row.get(), Source::Jobs, &error).await?;
+                return Ok(None);
             }
-            let finding = hours.judge(&read.row(), self.clock.now().wall);
-            self.metrics.held_against(match &finding {
-                Finding::Carried => "carried",
-                Finding::Missed(_) => "missed",
-                Finding::Uncovered => "uncovered",
-                Finding::Rewritten => "rewritten",
-            });
-            if finding == Finding::Carried {
-                continue;
-            }
-            let event = self.writer.event(row.get(), Source::Jobs, Origin::Reconcile, None);
-            if published.len() >= PUBLISHED {
-                published.clear();
-            }
-            if !published.insert(event.id) {
-                continue;
-            }
-            self.writer.write(&event, &read.facts()).await?;
+        };
+        if !reader.is_new(read.id()) {
+            return Ok(None);
         }
-        self.writer.flush().await?;
-        failpoint::pass("audit.page.acked");
-        Ok(())
+        let finding = hours.judge(&read.row(), self.clock.now().wall);
+        let event = self.writer.event(row.get(), Source::Jobs, Origin::Reconcile, None);
+        Ok(Some((finding, event)))
     }
 
     async fn found(&mut self, span: Interval, hours: &Hours, complete_to: Wall) {
@@ -244,26 +279,28 @@ impl Reconcile {
 /// Which conversations the records of a span speak of.
 async fn read_records(
     span: Interval,
+    read_to: Option<Wall>,
     parts: &AuditParts,
     timings: &Timings,
 ) -> Result<Carried, Unjudged> {
-    let window = Carried::window(span, timings);
+    let window = Carried::within(span, timings);
     let (kafka, topic) = (parts.kafka.clone(), parts.events_topic.clone());
     let cut = tokio::task::spawn_blocking(move || begins_after(&kafka, &topic, window.from.0));
     if cut.await.map_err(|_| Unjudged::Ended)?? {
         return Err(Unjudged::Deleted);
     }
     let (kafka, topic) = (parts.kafka.clone(), parts.events_topic.clone());
-    let from = From::Time(window.from.0, std::collections::BTreeMap::new());
-    let (mut tail, work) = tail::follow_until(kafka, topic, from, Some(window.to.0), |record| {
-        let seen = read::seen(record.partition(), record.offset(), record.value())?;
-        seen.epoch?;
-        Some((Box::<str>::from(record.key()?), seen.received))
-    });
+    let from = From::Time(window.from.0, BTreeMap::new());
+    let (mut tail, work) =
+        tail::follow_until(kafka, topic, from, read_to.map(|to| to.0), |record| {
+            let seen = read::seen(record.partition(), record.offset(), record.value())?;
+            seen.epoch?;
+            Some((Box::<str>::from(record.key()?), seen.received))
+        });
     let mut tasks = Supervisor::new();
     tasks.spawn("audited records", work);
     tail.ask(1);
-    let mut carried = Carried::new(span);
+    let mut carried = Carried::new(span, timings);
     while let Some(tailed) = tail.recv().await {
         match tailed {
             Tailed::Record((conversation, received)) => {
@@ -275,4 +312,13 @@ async fn read_records(
         }
     }
     Err(Unjudged::Ended)
+}
+
+fn word(finding: &Finding) -> &'static str {
+    match finding {
+        Finding::Carried => "carried",
+        Finding::Missed(_) => "missed",
+        Finding::Uncovered => "uncovered",
+        Finding::Rewritten => "rewritten",
+    }
 }

@@ -21,6 +21,17 @@ async fn what_was_heard_or_lies_in_a_gap_is_no_miss() {
     world.stop().await;
 }
 
+/// What was heard while the broker was away lies behind records of a later time.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_waited_in_the_spool_is_no_miss() {
+    let channel_life_ms = 20 * 86_400_000;
+    let mut world = World::audited_daily(Settings { channel_life_ms, ..Settings::default() }).await;
+    world.broker_away(14_000).await;
+    world.audited(9, 120).await;
+    assert_eq!(world.count(MISSED), 0);
+    world.stop().await;
+}
+
 /// Both channels answer every ping and hear nothing: no claim shows it, and no gap.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_silence_of_all_channels_is_found_and_what_was_said_of_it_is_taken_back() {

@@ -22,7 +22,7 @@ const REQUESTS: u32 = 3_000;
 
 pub(crate) struct World {
     sim: Running,
-    _stand: Stand,
+    stand: Stand,
     config: Config,
     _spool: tempfile::TempDir,
     app: Option<App>,
@@ -58,7 +58,10 @@ impl World {
         let spool = tempfile::tempdir().expect("a folder");
         let mut config = config(&sim, &stand, spool.path());
         config.reconcile.schedule = schedule;
-        let mut world = Self { sim, _stand: stand, config, _spool: spool, app: None };
+        if schedule == Schedule::Daily {
+            config.kafka.in_flight_records = 100; // the rest of an outage waits in the spool
+        }
+        let mut world = Self { sim, stand, config, _spool: spool, app: None };
         world.begin().await;
         // something has to be proven before a hole can be told from a beginning
         let proven = |world: &Self| {
@@ -159,6 +162,11 @@ impl World {
             topic.records.iter().filter_map(|raw| read::gap(&raw.value, &self.config.instance));
         let newest: BTreeMap<String, GapRow> = rows.map(|gap| (gap.gap_id.clone(), gap)).collect();
         newest.into_values().collect()
+    }
+
+    /// The broker is away.
+    pub(crate) async fn broker_away(&mut self, for_ms: u64) {
+        self.stand.obey(&format!("away {for_ms}")).await;
     }
 
     /// Every channel answers pings and hears nothing.

@@ -53,6 +53,8 @@ fn span_of(at: Wall, timings: &Timings) -> Interval {
 #[derive(Debug)]
 pub struct Carried {
     from: Wall,
+    /// When records that matter were received.
+    within: Interval,
     part: i64,
     cap: usize,
     /// First and last, in milliseconds since `from`, by conversation and part.
@@ -65,21 +67,25 @@ const CAP: usize = 4_000_000;
 impl Carried {
     /// Nothing was read yet.
     #[must_use]
-    pub fn new(span: Interval) -> Self {
+    pub fn new(span: Interval, timings: &Timings) -> Self {
+        let within = Self::within(span, timings);
         let part = (span.millis() / 6).max(1);
-        Self { from: span.from, part, cap: CAP, heard: HashMap::new() }
+        Self { from: span.from, within, part, cap: CAP, heard: HashMap::new() }
     }
 
-    /// The records that have to be read for a span.
+    /// When the records that matter for a span were received. What waited in a spool lies behind
+    /// newer ones, so a topic has to be read on before anything is called missed.
     #[must_use]
-    pub fn window(span: Interval, timings: &Timings) -> Interval {
-        // what waited in a spool comes behind newer records
+    pub fn within(span: Interval, timings: &Timings) -> Interval {
         let late = timings.margin + timings.audit_interval / 3;
         Interval::new(span.from.minus(timings.margin), span.to.plus(late))
     }
 
     /// A record that somebody heard. False when there are too many to remember.
     pub fn record(&mut self, conversation: &str, received: Wall) -> bool {
+        if !self.within.contains(received) {
+            return true;
+        }
         let at = received.0 - self.from.0;
         let full = self.heard.len() >= self.cap;
         match self.heard.entry((short(conversation), at.div_euclid(self.part))) {
@@ -107,8 +113,8 @@ impl Carried {
     }
 
     /// Whether a record of the conversation is known at all.
-    fn knows(&self, conversation: &str, span: Interval, timings: &Timings) -> bool {
-        self.carries(conversation, Self::window(span, timings))
+    fn knows(&self, conversation: &str) -> bool {
+        self.carries(conversation, self.within)
     }
 }
 
@@ -209,7 +215,7 @@ impl Hours {
                 }
             }
         }
-        let known = self.carried.knows(&row.conversation, span, &self.timings);
+        let known = self.carried.knows(&row.conversation);
         let rewritten = now.minus(self.timings.late_reads[0]) > span.to;
         // what no shard wants is said once, with the first of them
         let ours = self.audit.contains_key(&0);
