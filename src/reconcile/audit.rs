@@ -203,7 +203,8 @@ impl Reconcile {
                 let Some((finding, event)) = self.hold(row, &mut reader, hours).await? else {
                     continue;
                 };
-                if matches!(finding, Finding::Missed(_)) && read_to.is_some() {
+                let doubtful = matches!(finding, Finding::Missed(_) | Finding::Rewritten);
+                if doubtful && read_to.is_some() {
                     return Ok(None);
                 }
                 *counts.entry(word(&finding)).or_default() += 1;
