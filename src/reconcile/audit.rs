@@ -3,9 +3,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::value::RawValue;
 use tokio::sync::{mpsc, oneshot};
-use trunkline_protocol::domain::{Event, EventId, Interval, Mono, Origin, Wall};
+use trunkline_protocol::domain::{EventId, Interval, Mono, Origin, Wall};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::{Carried, Finding, Hours, due};
 use trunkline_protocol::ledger::{News, Source};
@@ -200,9 +199,18 @@ impl Reconcile {
         let mut reader = Reader::new(Source::Jobs, span, &self.timings, client, self.clock).last();
         while let Some(rows) = reader.next().await.map_err(ReadError::Platform)? {
             for row in &rows {
-                let Some((finding, event)) = self.hold(row, &mut reader, hours).await? else {
-                    continue;
+                let read = match history::read(row.get()) {
+                    Ok(read) => read,
+                    Err(error) => {
+                        let rejected = self.writer.reject(row.get(), Source::Jobs, &error).await;
+                        rejected.map_err(ReadError::Publish)?;
+                        continue;
+                    }
                 };
+                if !reader.is_new(read.id()) {
+                    continue;
+                }
+                let finding = hours.judge(&read.row(), self.clock.now().wall);
                 let doubtful = matches!(finding, Finding::Missed(_) | Finding::Rewritten);
                 if doubtful && read_to.is_some() {
                     return Ok(None);
@@ -213,9 +221,11 @@ impl Reconcile {
                     Finding::Uncovered => auditor.parts.whole_org,
                     Finding::Missed(_) | Finding::Rewritten => true,
                 };
-                if wanted && auditor.is_first(event.id) {
-                    let read = history::read(row.get());
-                    let read = read.map_err(|_| ReadError::Cut("a row changed"))?;
+                if !wanted {
+                    continue;
+                }
+                let event = self.writer.event(row.get(), Source::Jobs, Origin::Reconcile, None);
+                if auditor.is_first(event.id) {
                     self.writer.write(&event, &read.facts()).await.map_err(ReadError::Publish)?;
                 }
             }
@@ -223,28 +233,6 @@ impl Reconcile {
             failpoint::pass("audit.page.acked");
         }
         Ok(Some(reader.end()?.ok_or(Unjudged::TooEarly)?))
-    }
-
-    /// Judges a row that was not shown before.
-    async fn hold(
-        &mut self,
-        row: &RawValue,
-        reader: &mut Reader,
-        hours: &mut Hours,
-    ) -> Result<Option<(Finding, Event)>, ReadError> {
-        let read = match history::read(row.get()) {
-            Ok(read) => read,
-            Err(error) => {
-                self.writer.reject(row.get(), Source::Jobs, &error).await?;
-                return Ok(None);
-            }
-        };
-        if !reader.is_new(read.id()) {
-            return Ok(None);
-        }
-        let finding = hours.judge(&read.row(), self.clock.now().wall);
-        let event = self.writer.event(row.get(), Source::Jobs, Origin::Reconcile, None);
-        Ok(Some((finding, event)))
     }
 
     async fn found(&mut self, span: Interval, hours: &Hours, complete_to: Wall) {

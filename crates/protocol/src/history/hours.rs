@@ -279,9 +279,7 @@ impl Hours {
             Finding::Rewritten => self.first().rewritten += 1,
         }
     }
-}
 
-impl Hours {
     fn first(&mut self) -> &mut Audit {
         let first = self.audit.keys().next().copied().unwrap_or_default();
         self.audit.entry(first).or_default()

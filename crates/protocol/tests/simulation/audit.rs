@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use genesys_sim::http::Request;
-use serde_json::{Value, json};
+use serde_json::Value;
 use trunkline_protocol::domain::{Interval, Wall, WriterId};
 use trunkline_protocol::history::{Ask, Carried, Finding, Hours, JobState, Reading, due};
 use trunkline_protocol::ledger::{Audit, Fact, ShardLedger, Source};
@@ -12,7 +12,7 @@ use trunkline_protocol::timings::Timings;
 
 use super::kafka::Kafka;
 use super::platform::Platform;
-use super::reading::{Conversation, DETAILS, Page, get, post, shown, time};
+use super::reading::{Conversation, Page, asked, job_state, time};
 use super::requests;
 
 /// What was found.
@@ -93,28 +93,15 @@ fn rows(platform: &mut Platform, span: Interval, timings: &Timings, token: &str)
     let mut rows = Vec::new();
     let mut tries = 0;
     while let Some(next) = rules.poll().cloned() {
-        let request = match &next {
-            Ask::Submit { interval } => {
-                post(format!("{DETAILS}/jobs"), &json!({"interval": shown(*interval)}))
-            }
-            Ask::State { job, .. } => get(format!("{DETAILS}/jobs/{job}")),
-            Ask::Results { job, cursor } => {
-                let mut query = BTreeMap::from([("pageSize".to_owned(), "500".to_owned())]);
-                query.extend(cursor.clone().map(|cursor| ("cursor".to_owned(), cursor)));
-                Request { query, ..get(format!("{DETAILS}/jobs/{job}/results")) }
-            }
-            Ask::Query { .. } => panic!("jobs do not query"),
-        };
-        let request = Request { authorization: Some(format!("Bearer {token}")), ..request };
+        let request = Request { authorization: Some(format!("Bearer {token}")), ..asked(&next) };
         let body = ask(platform, AUDITOR, &request);
         match next {
             Ask::Submit { .. } => {
                 rules.submitted(body["jobId"].as_str().expect("an id").to_owned());
             }
-            Ask::State { .. } => match body["state"].as_str() {
-                Some("QUEUED" | "PENDING") => rules.state(JobState::Running),
-                Some("FULFILLED") => rules.state(JobState::Fulfilled),
-                _ => {
+            Ask::State { .. } => match job_state(&body) {
+                state @ (JobState::Running | JobState::Fulfilled) => rules.state(state),
+                JobState::Over => {
                     tries += 1;
                     assert!(tries < 9, "jobs do not come to an end");
                     rules = Reading::new(Source::Jobs, span, timings);

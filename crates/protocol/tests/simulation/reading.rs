@@ -20,7 +20,7 @@ use super::client::Client;
 use super::kafka::{Kafka, Record};
 use super::platform::{ORG, Platform};
 
-pub const DETAILS: &str = "/api/v2/analytics/conversations/details";
+const DETAILS: &str = "/api/v2/analytics/conversations/details";
 
 /// What a process repairs.
 pub struct Repairs {
@@ -160,23 +160,7 @@ impl Repairs {
             let query = BTreeMap::from([("id".to_owned(), ids.join(","))]);
             Request { query, ..get(DETAILS.to_owned()) }
         } else {
-            match reading.rules.poll().cloned().expect("not finished") {
-                Ask::Query { interval, page } => post(
-                    format!("{DETAILS}/query"),
-                    &json!({"interval": shown(interval), "order": "asc",
-                        "orderBy": "conversationStart",
-                        "paging": {"pageSize": PAGE, "pageNumber": page}}),
-                ),
-                Ask::Submit { interval } => {
-                    post(format!("{DETAILS}/jobs"), &json!({"interval": shown(interval)}))
-                }
-                Ask::State { job, .. } => get(format!("{DETAILS}/jobs/{job}")),
-                Ask::Results { job, cursor } => {
-                    let mut query = BTreeMap::from([("pageSize".to_owned(), "500".to_owned())]);
-                    query.extend(cursor.map(|cursor| ("cursor".to_owned(), cursor)));
-                    Request { query, ..get(format!("{DETAILS}/jobs/{job}/results")) }
-                }
-            }
+            asked(reading.rules.poll().expect("not finished"))
         };
         reading.sent = true;
         client.ask_history(request);
@@ -231,11 +215,7 @@ impl Repairs {
             }
             Some(Ask::State { .. }) => {
                 let body: Value = serde_json::from_str(&answer.body).expect("a state");
-                reading.rules.state(match body["state"].as_str() {
-                    Some("QUEUED" | "PENDING") => JobState::Running,
-                    Some("FULFILLED") => JobState::Fulfilled,
-                    _ => JobState::Over,
-                });
+                reading.rules.state(job_state(&body));
             }
         }
         if let Some(Ask::State { after, .. }) = reading.rules.poll() {
@@ -400,11 +380,40 @@ impl<'a> Conversation<'a> {
     }
 }
 
-pub fn get(path: String) -> Request {
+/// What a reading asks for, as a request.
+pub fn asked(ask: &Ask) -> Request {
+    match ask {
+        Ask::Query { interval, page } => post(
+            format!("{DETAILS}/query"),
+            &json!({"interval": shown(*interval), "order": "asc", "orderBy": "conversationStart",
+                "paging": {"pageSize": PAGE, "pageNumber": page}}),
+        ),
+        Ask::Submit { interval } => {
+            post(format!("{DETAILS}/jobs"), &json!({"interval": shown(*interval)}))
+        }
+        Ask::State { job, .. } => get(format!("{DETAILS}/jobs/{job}")),
+        Ask::Results { job, cursor } => {
+            let mut query = BTreeMap::from([("pageSize".to_owned(), "500".to_owned())]);
+            query.extend(cursor.iter().map(|cursor| ("cursor".to_owned(), cursor.clone())));
+            Request { query, ..get(format!("{DETAILS}/jobs/{job}/results")) }
+        }
+    }
+}
+
+/// How far the platform says a job is.
+pub fn job_state(body: &Value) -> JobState {
+    match body["state"].as_str() {
+        Some("QUEUED" | "PENDING") => JobState::Running,
+        Some("FULFILLED") => JobState::Fulfilled,
+        _ => JobState::Over,
+    }
+}
+
+fn get(path: String) -> Request {
     Request { method: "GET".into(), path, ..Request::default() }
 }
 
-pub fn post(path: String, body: &Value) -> Request {
+fn post(path: String, body: &Value) -> Request {
     Request {
         method: "POST".into(),
         path,
@@ -414,7 +423,7 @@ pub fn post(path: String, body: &Value) -> Request {
     }
 }
 
-pub fn shown(interval: Interval) -> String {
+fn shown(interval: Interval) -> String {
     let text = |at: Wall| iso(u64::try_from(at.0).unwrap_or(0));
     format!("{}/{}", text(interval.from), text(interval.to))
 }
