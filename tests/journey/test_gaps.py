@@ -53,6 +53,23 @@ class Gaps(unittest.TestCase):
                              {"v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations"})
             self.commands_agree(stand, settings)
 
+    def test_a_stop_gives_away_no_time_before_it(self):
+        with Stand() as stand, Sim("--rate", "20", "--wait-for-channels", "1") as sim:
+            settings = config(stand, sim.url, genesys__channels_per_shard=1)
+            with Trunkline(settings).wait_ready() as app:
+                self.assertTrue(wait_for(lambda: proven(app), 30), app.log)
+                claimed = proven(app)
+                self.assertTrue(wait_for(lambda: proven(app) > claimed, 30), app.log)
+                time.sleep(5)  # half-way to the next ping
+                stopping = time.time()
+                self.assertEqual(app.stop()[0], 0)
+            with Trunkline(settings).wait_ready() as app:
+                self.assertTrue(wait_for(lambda: gaps(stand), 90, 1), app.log)
+                app.stop()
+            for record in gaps(stand).values():
+                # the platform tells its time in whole seconds
+                self.assertGreater(record["from_time"].timestamp(), stopping - 2)
+
     def commands_agree(self, stand: Stand, settings: dict) -> None:
         """What the commands say of the same topics."""
         known = gaps(stand)

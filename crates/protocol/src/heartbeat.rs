@@ -66,6 +66,13 @@ impl Heartbeat {
         self.alive
     }
 
+    /// The next ping is due at once, or as soon as the outstanding one is answered.
+    pub fn hurry(&mut self, now: Mono) {
+        if let State::Quiet { next } = &mut self.state {
+            *next = (*next).min(now);
+        }
+    }
+
     /// When something is due.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {

@@ -37,7 +37,8 @@ pub enum Input {
     Closed(Option<u16>),
     /// The connection broke without a close frame.
     Broken,
-    /// The owner wants it closed, for this reason.
+    /// The owner wants it closed, for this reason. One last ping is answered first, so that what was
+    /// heard up to now can be claimed.
     Close(EndReason),
 }
 
@@ -62,6 +63,7 @@ pub enum Action {
 /// Joining ── first proof of life ──► Live ── close, break, half-open ──► Ended(reason)
 ///    └───────────────── the same ──────────────────────────────────────────▲
 ///    └── owner closes ──► Closing(reason) ── closed, broken, 2 s ──────────┘
+/// Live ── owner closes ──► Parting(reason) ── last ping answered, 1 s ──► Closing(reason)
 /// ```
 #[derive(Debug)]
 pub struct Session {
@@ -75,6 +77,7 @@ pub struct Session {
 enum State {
     Joining,
     Live,
+    Parting { reason: EndReason, since: Mono },
     Closing { reason: EndReason, until: Mono },
     Ended,
 }
@@ -87,6 +90,10 @@ enum Pulse {
 
 /// How long a polite close may take.
 const CLOSE_GRACE: Duration = Duration::from_secs(2);
+
+/// How long the last pong is waited for. It widens a claim and protects nothing, so a platform that
+/// does not answer holds nobody up.
+const LAST_PONG: Duration = Duration::from_secs(1);
 
 impl Session {
     /// The upgrade succeeded.
@@ -115,17 +122,14 @@ impl Session {
         }
         match input {
             Input::Heard => {}
-            Input::Pong => self.pong(),
+            Input::Pong => self.pong(now),
             Input::Notice(notice) => {
                 self.notice = Some(notice);
                 self.actions.push_back(Action::Notice(notice));
             }
             Input::Closed(code) => self.end(self.name_of_close(code)),
             Input::Broken => self.end(EndReason::Reset),
-            Input::Close(reason) => {
-                self.state = State::Closing { reason, until: now + CLOSE_GRACE };
-                self.actions.push_back(Action::SendClose);
-            }
+            Input::Close(reason) => self.part(reason, now),
         }
     }
 
@@ -140,6 +144,10 @@ impl Session {
         match (self.state, &self.pulse) {
             (State::Ended, _) => None,
             (State::Closing { until, .. }, _) => Some(until),
+            (State::Parting { since, .. }, Pulse::Barrier(heart)) => {
+                heart.poll_timeout().into_iter().chain([since + LAST_PONG]).min()
+            }
+            (State::Parting { since, .. }, Pulse::Traffic { .. }) => Some(since + LAST_PONG),
             (State::Joining | State::Live, Pulse::Barrier(heart)) => heart.poll_timeout(),
             (State::Joining | State::Live, Pulse::Traffic { limit, heard, pinged }) => {
                 Some(*heard + if *pinged { *limit } else { *limit / 2 })
@@ -153,7 +161,8 @@ impl Session {
             State::Ended => {}
             State::Closing { until, .. } if until > now => {}
             State::Closing { reason, .. } => self.end(reason),
-            State::Joining | State::Live => match self.beat(now) {
+            State::Parting { reason, since } if since + LAST_PONG <= now => self.close(reason, now),
+            State::Joining | State::Live | State::Parting { .. } => match self.beat(now) {
                 Beat::Rest => {}
                 Beat::Ping => self.actions.push_back(match self.pulse {
                     Pulse::Barrier(_) => Action::SendPing,
@@ -192,19 +201,43 @@ impl Session {
         }
     }
 
-    fn pong(&mut self) {
+    fn pong(&mut self, now: Mono) {
         let Pulse::Barrier(heart) = &mut self.pulse else {
             return;
         };
-        if heart.pong().is_some() && self.state == State::Joining {
-            self.state = State::Live;
-            self.actions.push_back(Action::Live);
+        let Some(sent) = heart.pong() else {
+            return;
+        };
+        match self.state {
+            State::Joining => {
+                self.state = State::Live;
+                self.actions.push_back(Action::Live);
+            }
+            State::Parting { reason, since } if since <= sent => self.close(reason, now),
+            State::Parting { .. } => heart.hurry(now),
+            State::Live | State::Closing { .. } | State::Ended => {}
         }
+    }
+
+    fn part(&mut self, reason: EndReason, now: Mono) {
+        match (self.state, &mut self.pulse) {
+            (State::Live, Pulse::Barrier(heart)) => {
+                heart.hurry(now);
+                self.state = State::Parting { reason, since: now };
+            }
+            (State::Joining, _) | (State::Live, Pulse::Traffic { .. }) => self.close(reason, now),
+            (State::Parting { .. } | State::Closing { .. } | State::Ended, _) => {}
+        }
+    }
+
+    fn close(&mut self, reason: EndReason, now: Mono) {
+        self.state = State::Closing { reason, until: now + CLOSE_GRACE };
+        self.actions.push_back(Action::SendClose);
     }
 
     fn end(&mut self, reason: EndReason) {
         let reason = match self.state {
-            State::Closing { reason, .. } => reason, // our own close, however it came about
+            State::Parting { reason, .. } | State::Closing { reason, .. } => reason, // our own close, however it came about
             State::Joining | State::Live | State::Ended => reason,
         };
         self.state = State::Ended;
@@ -297,6 +330,37 @@ mod tests {
             session.handle_timeout(at(second));
         }
         assert_eq!(actions(&mut session).pop(), Some(Action::End(EndReason::HalfOpen)));
+    }
+
+    #[test]
+    fn a_socket_that_is_closed_on_purpose_claims_up_to_its_close() {
+        let mut session = session();
+        session.handle_timeout(at(0));
+        session.handle(Input::Pong, at(0));
+        session.handle_timeout(at(10)); // this ping is still out when the owner closes
+        session.handle(Input::Close(EndReason::Rotation), at(11));
+        session.handle_timeout(at(11));
+        assert_eq!(actions(&mut session), [Action::SendPing, Action::Live, Action::SendPing]);
+        session.handle(Input::Pong, at(11));
+        assert_eq!((session.poll_timeout(), session.alive()), (Some(at(11)), Some(at(10))));
+        session.handle_timeout(at(11));
+        session.handle(Input::Pong, at(11));
+        assert_eq!(actions(&mut session), [Action::SendPing, Action::SendClose]);
+        assert_eq!(session.alive(), Some(at(11)));
+    }
+
+    #[test]
+    fn a_last_ping_that_nobody_answers_delays_the_close_by_a_second() {
+        let mut session = session();
+        session.handle_timeout(at(0));
+        session.handle(Input::Pong, at(0));
+        for second in 5..=8 {
+            session.handle(Input::Close(EndReason::Rotation), at(second)); // said again and again
+            session.handle_timeout(at(second));
+        }
+        let end = Action::End(EndReason::Rotation);
+        let seen = actions(&mut session).split_off(2);
+        assert_eq!(seen, [Action::SendPing, Action::SendClose, end]);
     }
 
     #[test]
