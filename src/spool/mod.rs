@@ -373,13 +373,19 @@ impl Spool {
             Turn::Direct => [Turn::Deferred, Turn::Write, Turn::Direct],
             Turn::Deferred => [Turn::Write, Turn::Direct, Turn::Deferred],
         };
+        let due = self.log.poll_timeout();
         for turn in turns {
             let job = match turn {
                 Turn::Write if self.deaf => None,
                 Turn::Write => self.log.take_batch(now).map(Job::Write),
                 Turn::Direct | Turn::Deferred => self.wanted(turn)?,
             };
-            let Some(job) = job else { continue };
+            let Some(job) = job else {
+                if turn == Turn::Write && self.log.poll_timeout() != due {
+                    self.look(); // Kafka was faster than the disk
+                }
+                continue;
+            };
             if self.deaf {
                 return Err(SpoolError::Unreadable("the disk does not answer".to_owned()));
             }

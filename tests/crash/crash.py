@@ -101,10 +101,12 @@ def live(world: World, life: dict, seen: Counter, trouble: list[str]) -> None:
     patience = 45 if (point or "").startswith(VERY_SLOW) else 25 if standby or (point or "").startswith(SLOW) else 7
     lasts = patience if point else dice.choice((1, 1, 3)) * dice.uniform(0.1, 4)  # claims begin after six seconds
     prepared = [what for prefix, what in PREPARE.items() if (point or "").startswith(prefix)]
-    terminated = False
+    terminated, away = False, None
     while time.monotonic() - began < lasts and app.is_running():
         ready = app.admin is not None
         if ready and time.monotonic() - began > 1:
+            if away is None and (point or "").startswith("spool."):
+                away = world.away(2)  # what Kafka takes at once is not written
             if prepared:
                 what, rest = prepared.pop()
                 world.fault(what, **rest)
@@ -123,6 +125,8 @@ def live(world: World, life: dict, seen: Counter, trouble: list[str]) -> None:
             trouble.append(f"{life}: not started after 20 s: {''.join(app.log[-3:])}")
             break
         time.sleep(0.05)
+    if away is not None:
+        away.join()
     log = "".join(app.log)
     if point and (not app.is_running() and not (terminated and app.child.returncode == 0) or life["action"] == "error" and "spool_failed" in log):
         seen[point, life["action"]] += 1

@@ -1,5 +1,9 @@
 //! Decides what is written when, into which segment, and which segments go.
 //!
+//! An event that Kafka acknowledges within [`GROUP_WAIT`] needs no copy on the disk and gets none.
+//! Every [`PROBE`] a group is written as a whole, so that a disk that fails is known before it is
+//! needed and numbers on it stay near those in memory.
+//!
 //! ```text
 //! Writing ── a batch is taken ──► busy ── written ──► Writing
 //!                                  └───── failed ───► Failed: nothing is written any more,
@@ -16,8 +20,11 @@ use super::settled::Settled;
 use crate::domain::{Mono, Wall};
 use crate::journal::Journal;
 
-/// How long an append waits for company before it is written.
-pub const GROUP_WAIT: Duration = Duration::from_millis(5);
+/// How long an append waits for company, and for Kafka, before it is written.
+pub const GROUP_WAIT: Duration = Duration::from_millis(50);
+
+/// A group this long after the one before is written as a whole.
+pub const PROBE: Duration = Duration::from_secs(5);
 
 /// Bounds of a log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -59,6 +66,8 @@ pub struct Log {
     /// Since when an acknowledgement waits.
     acked_since: Option<Mono>,
     busy: Option<Busy>,
+    /// When something was written last.
+    written_at: Option<Mono>,
     spare: Vec<u8>,
     failed: bool,
     /// Nor can segments be removed.
@@ -67,13 +76,30 @@ pub struct Log {
     tail: Vec<u8>,
 }
 
+/// What waits to be written.
 #[derive(Debug, Default)]
 struct Group {
     bytes: Vec<u8>,
     since: Option<Mono>,
-    /// Number, time and place of its first event.
-    first: Option<(u64, Wall, u64)>,
-    newest: Option<u64>,
+    /// Number, time and place of every event, in order.
+    events: Vec<(u64, Wall, usize)>,
+}
+
+impl Group {
+    /// Leaves the events that are still open.
+    fn keep(&mut self, is_open: impl Fn(u64) -> bool) {
+        let (mut kept, mut end) = (Vec::new(), 0);
+        for (nth, &(number, received, start)) in self.events.iter().enumerate() {
+            if is_open(number) {
+                let next = self.events.get(nth + 1).map_or(self.bytes.len(), |next| next.2);
+                self.bytes.copy_within(start..next, end);
+                kept.push((number, received, end));
+                end += next - start;
+            }
+        }
+        self.bytes.truncate(end);
+        self.events = kept;
+    }
 }
 
 #[derive(Debug)]
@@ -81,7 +107,8 @@ struct Busy {
     bytes: Arc<Vec<u8>>,
     /// The segment that is made.
     made: Option<Name>,
-    first: Option<(u64, Wall, u64)>,
+    /// Number, time and place of its first event.
+    first: Option<(u64, Wall, usize)>,
     newest: Option<u64>,
     /// Segments that go, from the front.
     removes: usize,
@@ -116,6 +143,7 @@ impl Log {
             acked: Vec::new(),
             acked_since: None,
             busy: None,
+            written_at: None,
             spare: Vec::new(),
             failed: false,
             stuck: false,
@@ -204,17 +232,19 @@ impl Log {
             debug_assert!(self.failed, "numbers follow each other");
             return;
         }
-        let at = self.group.bytes.len() as u64;
+        self.group.events.push((event.number, event.received, self.group.bytes.len()));
         record::put_event(&mut self.group.bytes, self.seed, event);
         self.group.since.get_or_insert(now);
-        self.group.first.get_or_insert((event.number, event.received, at));
-        self.group.newest = Some(event.number);
     }
 
     /// Kafka acknowledged the event with this number.
     pub fn acked(&mut self, number: u64, now: Mono) {
         self.settled.acked(number);
-        if !self.failed {
+        let on_disk = match self.group.events.first() {
+            Some(&(first, ..)) => self.settled.is_before(number, first),
+            None => true,
+        };
+        if !self.failed && on_disk {
             self.acked.push(number);
             self.acked_since.get_or_insert(now);
         }
@@ -238,6 +268,18 @@ impl Log {
         }
         let mut group = std::mem::take(&mut self.group);
         self.group.bytes = std::mem::take(&mut self.spare);
+        let probes = self.written_at.is_none_or(|at| now.since(at) >= PROBE);
+        if probes {
+            let numbers = group.events.iter().map(|&(number, ..)| number);
+            self.acked.extend(numbers.filter(|&number| !self.settled.is_open(number)));
+        } else {
+            group.keep(|number| self.settled.is_open(number));
+        }
+        if group.bytes.is_empty() && self.acked.is_empty() {
+            self.spare = group.bytes;
+            return None;
+        }
+        self.written_at = Some(now);
         for numbers in self.acked.chunks(ACKED_AT_ONCE) {
             record::put_acked(&mut group.bytes, self.seed, numbers);
         }
@@ -257,7 +299,8 @@ impl Log {
         let kept = usize::from(made.is_none()); // what is written to stays
         let removes = self.removable(self.segments.len() - kept);
         let remove = self.names(removes);
-        let Group { bytes, first, newest, .. } = group;
+        let Group { bytes, events, .. } = group;
+        let (first, newest) = (events.first().copied(), events.last().map(|event| event.0));
         let bytes = Arc::new(bytes);
         let next = first.map_or(self.next(), |(number, ..)| number);
         let header = made.map(|_| segment::header(next));
@@ -306,7 +349,7 @@ impl Log {
         }
         if let Some(segment) = self.segments.back_mut().filter(|_| !self.failed) {
             if let Some((number, received, at)) = busy.first {
-                segment.event(number, received, segment.end + at);
+                segment.event(number, received, segment.end + at as u64);
             }
             segment.newest = busy.newest.or(segment.newest);
             segment.end += busy.bytes.len() as u64;

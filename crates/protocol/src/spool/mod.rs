@@ -30,7 +30,7 @@ mod segment;
 mod settled;
 
 pub use disk::{Disk, DiskError, carry_out};
-pub use log::{Batch, GROUP_WAIT, Limits, Log};
+pub use log::{Batch, GROUP_WAIT, Limits, Log, PROBE};
 pub use reader::{Read, Reader, Vanished};
 pub use record::{Kind, Spooled};
 pub use recovery::{Damage, RecoverError, Report, recover};

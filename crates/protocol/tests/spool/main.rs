@@ -15,7 +15,7 @@ use world::{Step, World};
 fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         8 => (1_usize..6, 0_usize..400).prop_map(|(count, bytes)| Step::Append { count, bytes }),
-        8 => Just(Step::Write),
+        8 => prop::bool::weighted(0.3).prop_map(|late| Step::Write { late }),
         6 => any::<u8>().prop_map(Step::Ack),
         3 => (1_u8..20).prop_map(Step::AckOldest),
         2 => any::<u8>().prop_map(Step::ReadBack),
@@ -82,7 +82,8 @@ mod mistakes {
             |batch, disk| {
                 carry_out(batch, &mut disk::Without { disk, sync: true, directory: false })
             },
-            "was synced and is lost",
+            // the event is lost, or the word that it was acknowledged
+            "was settled and came back",
         );
     }
 

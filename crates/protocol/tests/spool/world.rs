@@ -5,7 +5,7 @@ use std::fmt;
 
 use trunkline_protocol::domain::{EpochId, EventId, Leg, Mono, Wall};
 use trunkline_protocol::spool::{
-    Batch, Disk, Kind, Limits, Log, Reader, Spooled, Vanished, recover,
+    Batch, Disk, GROUP_WAIT, Kind, Limits, Log, PROBE, Reader, Spooled, Vanished, recover,
 };
 
 use super::CarryOut;
@@ -16,9 +16,6 @@ pub(crate) const PRODUCTION: Limits =
     Limits { segment_bytes: 64 << 20, max_bytes: 10 << 30, group_bytes: 8 << 20 };
 /// Small enough that segments come and go within a sequence.
 const TINY: Limits = Limits { segment_bytes: 600, max_bytes: 6_000, group_bytes: 1_000 };
-/// Late enough for everything.
-const LATER: Mono = Mono(u64::MAX);
-
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     /// So many events of so many bytes.
@@ -26,8 +23,10 @@ pub(crate) enum Step {
         count: usize,
         bytes: usize,
     },
-    /// What waits is written, if there is anything.
-    Write,
+    /// What waits is written, if there is anything, some time after the group before.
+    Write {
+        late: bool,
+    },
     /// One of the open events is acknowledged.
     Ack(u8),
     /// The oldest are.
@@ -78,6 +77,7 @@ pub(crate) struct World {
     limits: Limits,
     disk: Scripted,
     log: Log,
+    now: Mono,
     told: Vec<Told>,
     lives: u32,
     /// Bits that turned since the last recovery.
@@ -100,6 +100,7 @@ pub(crate) struct Seen {
     full: usize,
     lies: usize,
     trimmed: usize,
+    spared: usize,
     read_back: usize,
     tails: usize,
     wrapped: usize,
@@ -112,6 +113,7 @@ impl World {
             limits,
             disk: Scripted::default(),
             log: Log::empty(limits, 1, start, start),
+            now: Mono(0),
             told: Vec::new(),
             lives: 1,
             flips: 0,
@@ -132,7 +134,7 @@ impl World {
             Step::Append { count, bytes } => {
                 (0..count).for_each(|index| self.append(bytes + index))
             }
-            Step::Write => self.write(carry_out),
+            Step::Write { late } => self.write(late, carry_out),
             Step::Ack(which) => {
                 let open = self.open();
                 if let Some(&index) = open.get(usize::from(which) % open.len().max(1)) {
@@ -179,29 +181,34 @@ impl World {
             id: EventId(id),
             raw: &raw,
         };
-        self.log.append(&event, Mono(0));
+        self.log.append(&event, self.now);
         self.seen.appended += 1;
         self.told.push(Told { number, id, raw, ..Told::default() });
     }
 
     fn ack(&mut self, index: usize) {
         (self.told[index].acked, self.told[index].acked_now) = (true, true);
-        self.log.acked(self.told[index].number, Mono(0));
+        self.log.acked(self.told[index].number, self.now);
     }
 
-    fn write(&mut self, carry_out: CarryOut) {
+    fn write(&mut self, late: bool, carry_out: CarryOut) {
         let failed = self.log.is_failed();
-        let Some(batch): Option<Batch> = self.log.take_batch(LATER) else { return };
+        self.now = self.now + if late { PROBE } else { GROUP_WAIT };
+        let Some(batch): Option<Batch> = self.log.take_batch(self.now) else {
+            self.settle(failed);
+            return;
+        };
         self.seen.trimmed += batch.remove.len();
         match carry_out(&batch, &mut self.disk) {
             Ok(()) => {
                 self.log.written();
-                // one batch holds all that was told in this life and was not written before
+                // one batch holds all that was told in this life, was not written before and is open
                 for told in self.told.iter_mut().filter(|told| !failed && !told.gone) {
-                    told.synced |= !told.stored;
-                    told.stored = true;
-                    told.settled |= told.acked_now;
+                    let skipped = told.acked_now && !told.stored;
+                    told.synced |= !told.stored && !skipped;
+                    told.stored |= !skipped;
                 }
+                self.settle(failed);
             }
             Err(_) => {
                 self.log.refused();
@@ -210,6 +217,14 @@ impl World {
         }
         if std::mem::take(&mut self.disk.lied) {
             (self.lied, self.seen.lies) = (true, self.seen.lies + 1);
+        }
+    }
+
+    /// What was acknowledged need not be there, and must not come back.
+    fn settle(&mut self, failed: bool) {
+        for told in self.told.iter_mut().filter(|told| !failed && !told.gone) {
+            self.seen.spared += usize::from(told.acked_now && !told.stored && !told.settled);
+            told.settled |= told.acked_now;
         }
     }
 
@@ -330,7 +345,7 @@ impl Seen {
         }
     }
 
-    fn all_mut(&mut self) -> [&mut usize; 13] {
+    fn all_mut(&mut self) -> [&mut usize; 14] {
         let Self {
             appended,
             recovered,
@@ -342,13 +357,14 @@ impl Seen {
             full,
             lies,
             trimmed,
+            spared,
             read_back,
             tails,
             wrapped,
         } = self;
         [
             appended, recovered, asked, repeated, damaged, torn, failures, full, lies, trimmed,
-            read_back, tails, wrapped,
+            spared, read_back, tails, wrapped,
         ]
     }
 
@@ -363,7 +379,7 @@ impl fmt::Display for Seen {
             f,
             "{} events, {} recoveries gave {} back ({} acknowledged ones a second time), {} read back while alive \
              ({} times after a failure), {} failures, {} times full, {} lies, {} damaged stretches, {} torn ends, \
-             {} segments trimmed, {} times past the last number",
+             {} segments trimmed, {} acknowledged before they were written, {} times past the last number",
             self.appended,
             self.asked,
             self.recovered,
@@ -376,6 +392,7 @@ impl fmt::Display for Seen {
             self.damaged,
             self.torn,
             self.trimmed,
+            self.spared,
             self.wrapped
         )
     }
