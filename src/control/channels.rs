@@ -308,6 +308,7 @@ impl Driver {
             return;
         };
         let (client, wanted) = (self.client.clone(), channel.wanted().clone());
+        let making = self.client.clone();
         let id = channel.info().map(|info| info.id.clone()).unwrap_or_default();
         let start = Priority::StartReconnect;
         let finish = Priority::FinishReconnect;
@@ -321,6 +322,7 @@ impl Driver {
                     .map(Answer::Counted),
                 Step::Create => client
                     .call(Endpoint::Channels, finish, |http, token| async move {
+                        making.crowd().creating();
                         http.create_channel(&token).await
                     })
                     .await

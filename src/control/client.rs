@@ -1,6 +1,7 @@
 //! One OAuth client: its token, its waiting room, its calls.
 
 use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use secrecy::SecretString;
@@ -8,6 +9,7 @@ use trunkline_protocol::budget::Budget;
 use trunkline_protocol::domain::Dice;
 use trunkline_protocol::gate::{Endpoint, Gate as Rules, Outcome, Priority};
 use trunkline_protocol::timings::Timings;
+use trunkline_protocol::twins::Crowd;
 
 use super::tokens::{self, TokenSource};
 use crate::clock::Clock;
@@ -38,6 +40,8 @@ pub struct Client {
     gate: Gate,
     tokens: TokenSource,
     metrics: ControlMetrics,
+    crowd: Arc<Mutex<Crowd>>,
+    is_shared: bool,
 }
 
 /// The platform does not accept the client: a configuration error.
@@ -69,6 +73,8 @@ impl Client {
         let rules = Rules::new(budget, timings.probe_cap, timings.retry_after_jitter, own);
         let gate = Gate::new(rules, clock);
         supervisor.spawn_infallible(format!("gate {index}"), gate.clone().run());
+        let is_shared = settings.processes > 1;
+        let crowd = Crowd::new(timings.twin_patience, timings.channel_life);
         let (source, keeper) = tokens::keeper(
             index,
             settings,
@@ -80,7 +86,8 @@ impl Client {
             dice,
         );
         supervisor.spawn_infallible(format!("token {index}"), keeper.run());
-        Self { index, http, gate, tokens: source, metrics }
+        let crowd = Arc::new(Mutex::new(crowd));
+        Self { index, http, gate, tokens: source, metrics, crowd, is_shared }
     }
 
     /// Makes one call when it is this call's turn, with a valid token.
@@ -146,6 +153,16 @@ impl Client {
     /// [`Refused`] when the client is unknown, disabled or has another secret.
     pub async fn proven(&self) -> Result<(), Refused> {
         self.tokens.proven().await.map_err(|reason| Refused { index: self.index, reason })
+    }
+
+    /// What is known of the channels under the client.
+    pub(super) fn crowd(&self) -> MutexGuard<'_, Crowd> {
+        self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether other processes use it as well, as configured.
+    pub(super) fn is_shared(&self) -> bool {
+        self.is_shared
     }
 
     /// Position in the configuration.

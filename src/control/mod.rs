@@ -2,6 +2,7 @@
 
 mod channels;
 mod client;
+mod crowd;
 pub mod direct;
 mod hints;
 mod tokens;
@@ -81,6 +82,7 @@ impl Control {
             return Ok(());
         };
         feeder.spawn_infallible("topics", topics::follow(self.clone(), first, plan_in));
+        feeder.spawn_infallible("crowd", crowd::watch(self.clone(), clients.clone()));
         let mut running = 0_u16;
         let told = stop.clone();
         loop {

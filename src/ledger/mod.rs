@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::{oneshot, watch};
-use trunkline_protocol::domain::{EventId, GapId, Mono, WriterId};
+use trunkline_protocol::domain::{EventId, GapId, Mono, Wall, WriterId};
 use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, Known, News, ShardLedger, Stamped};
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::Roster;
@@ -29,7 +29,7 @@ use crate::kafka::reader::{ReadBack, partitions_of};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail, Tailed};
 use crate::observe::metrics::ProofMetrics;
-use crate::observe::status::{Coverage, StatusBoard};
+use crate::observe::status::{Conflict, Coverage, StatusBoard};
 use crate::supervisor::Supervisor;
 
 /// Where proof is kept, and whose it is.
@@ -74,6 +74,8 @@ pub struct Ledger {
     looks: (mpsc::Sender<Look>, Receiver<Look>),
     /// The local clock is far from the platform's.
     clock_wrong: bool,
+    /// Another process that runs as this replica.
+    twin: Option<WriterId>,
 }
 
 /// All that is known of a shard, and whether this replica speaks for it.
@@ -145,6 +147,7 @@ impl Ledger {
             unfinished: watch::Sender::default(),
             looks: mpsc::channel(1),
             clock_wrong: false,
+            twin: None,
         };
         ledger.show_gaps();
         Ok(ledger)
@@ -342,6 +345,34 @@ impl Ledger {
             );
         }
         self.clock_wrong = wrong;
+        self.show_twin(now.wall);
+    }
+
+    fn show_twin(&mut self, now: Wall) {
+        let twin = self.keeper.twin(now);
+        if twin.map(|twin| twin.writer) == self.twin {
+            return;
+        }
+        self.twin = twin.map(|twin| twin.writer);
+        let replica = self.settings.roster.me();
+        let says = twin.map(|twin| {
+            tracing::error!(
+                code = "replica_shared",
+                replica,
+                writer = %twin.writer,
+                since_ms = twin.from.0,
+                "another process runs with the same replica and kafka.state_topic: stop one, or give it a replica of its own"
+            );
+            format!("process {} runs as replica {replica:?} as well: stop one, or give it a replica of its own", twin.writer)
+        });
+        if says.is_none() {
+            tracing::info!(
+                code = "conflict_over",
+                kind = Conflict::Replica.as_str(),
+                "no other process has it any more"
+            );
+        }
+        self.board.conflict(Conflict::Replica, says);
     }
 }
 

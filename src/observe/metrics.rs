@@ -19,6 +19,7 @@ use trunkline_protocol::producer::RebuildCause;
 
 use super::flow::Flow;
 use super::names::{self, Metric};
+use super::status::Conflict;
 
 /// Everything that is counted.
 #[derive(Clone)]
@@ -26,6 +27,7 @@ pub struct Metrics {
     registry: Registry,
     flow: Flow,
     ready: GaugeVec,
+    conflict: GaugeVec,
     /// Of sockets.
     pub session: SessionMetrics,
     /// Of channels, tokens and requests.
@@ -50,9 +52,12 @@ impl Metrics {
     pub fn new(flow: Flow) -> Self {
         let registry = Registry::new();
         let make = Make(&registry);
+        let conflict = make.gauges(names::CONFLICT);
+        Conflict::ALL.iter().for_each(|kind| drop(conflict.with_label_values(&[kind.as_str()])));
         make.gauges(names::BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         Self {
             ready: make.gauges(names::READY),
+            conflict,
             session: SessionMetrics::new(&make),
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
@@ -69,6 +74,11 @@ impl Metrics {
     /// A check of readiness passed or failed.
     pub fn ready(&self, check: &str, ok: bool) {
         self.ready.with_label_values(&[check]).set(f64::from(u8::from(ok)));
+    }
+
+    /// Another process has what is this one's alone, or does not any more.
+    pub fn conflict(&self, kind: Conflict, is_there: bool) {
+        self.conflict.with_label_values(&[kind.as_str()]).set(f64::from(u8::from(is_there)));
     }
 
     /// Everything as text; the flow counters belong to one instant.

@@ -38,10 +38,38 @@ pub struct Status {
     pub durability: Vec<String>,
     /// The disk; nothing without a spool.
     pub spool: Option<SpoolStatus>,
+    /// What another process has that is this one's alone, and what to do.
+    pub conflicts: BTreeMap<&'static str, String>,
     /// Coverage by shard.
     pub coverage: BTreeMap<u16, Coverage>,
     /// The reading of history under way.
     pub backfill: Option<Backfill>,
+}
+
+/// What another process may not have as well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conflict {
+    /// The name of the replica.
+    Replica,
+    /// The OAuth client.
+    Client,
+    /// The state topic.
+    State,
+}
+
+impl Conflict {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Replica, Self::Client, Self::State];
+
+    /// The word used in status and metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Replica => "replica",
+            Self::Client => "client",
+            Self::State => "state",
+        }
+    }
 }
 
 /// How far a reading of history is.
@@ -179,6 +207,16 @@ impl StatusBoard {
     /// What is proven of a shard.
     pub fn coverage(&self, shard: u16, coverage: Coverage) {
         self.lock().coverage.insert(shard, coverage);
+    }
+
+    /// Another process has what is this one's alone; `None` once it has not.
+    pub fn conflict(&self, kind: Conflict, what: Option<String>) {
+        self.metrics.conflict(kind, what.is_some());
+        let mut status = self.lock();
+        match what {
+            Some(what) => _ = status.conflicts.insert(kind.as_str(), what),
+            None => _ = status.conflicts.remove(kind.as_str()),
+        }
     }
 
     /// A check of readiness passed or failed.

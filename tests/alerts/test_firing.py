@@ -46,6 +46,8 @@ CASES = {
         {'trunkline_oauth_token_expiry_timestamp_seconds{client="0"}': "9000x40", 'trunkline_oauth_token_expiry_timestamp_seconds{client="1"}': "0x40"}),
     "TrunklineReconnectStorm": (30, {ENDS + '{reason="reset"}': "0+3x60"}, {ENDS + '{reason="rotation"}': "0+3x60"}),
     "TrunklineChannelContended": (10, {ENDS + '{reason="kicked"}': "0+1x60"}, {ENDS + '{reason="kicked"}': "0x5 1x60"}),
+    "TrunklineConflict": (5, {'trunkline_conflict{kind="client"}': "1x20"},
+        {'trunkline_conflict{kind="client"}': "0x20", 'trunkline_conflict{kind="replica"}': "0x20"}),
     "TrunklineRateLimited": (30, {'trunkline_api_rate_limited_total{endpoint="token"}': "0+1x60"},
         {'trunkline_api_rate_limited_total{endpoint="token"}': "0x5 1x60"}),
     "TrunklineKafkaStalled": (5, {"trunkline_kafka_oldest_unacked_timestamp_seconds": "60x20"},

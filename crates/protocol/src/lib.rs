@@ -11,7 +11,7 @@
 //! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`], [`replay`] |
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
-//! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`] |
+//! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`]; whether somebody else has our name or our client: [`twins`] |
 //! | records | [`producer`], [`journal`], [`spool`], [`standby`] |
 //! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`tally`] |
 
@@ -50,4 +50,5 @@ pub mod text;
 pub mod timings;
 pub mod token;
 pub mod topic;
+pub mod twins;
 pub mod watermark;

@@ -78,6 +78,10 @@ pub struct Timings {
     pub audit_reach: Duration,
     /// Whether a span is due is asked this often.
     pub audit_look: Duration,
+    /// Another process that has our name, or our client, for this long is no predecessor that ends.
+    pub twin_patience: Duration,
+    /// The channels of a client are counted this often.
+    pub crowd_look: Duration,
     /// Length of the intervals that certificates speak of.
     pub certificate_interval: Duration,
 }
@@ -122,6 +126,8 @@ impl Default for Timings {
             audit_interval: secs(6 * 3600),
             audit_reach: secs(4 * 86_400),
             audit_look: secs(900),
+            twin_patience: secs(120),
+            crowd_look: secs(60),
             certificate_interval: secs(3600),
         }
     }
@@ -156,6 +162,8 @@ impl Timings {
             read_spacing: fast(real.read_spacing),
             audit_interval: fast(real.audit_interval),
             audit_look: Duration::from_millis(500),
+            twin_patience: fast(real.twin_patience).max(Duration::from_secs(6)),
+            crowd_look: fast(real.crowd_look).max(Duration::from_secs(1)),
             certificate_interval: fast(real.certificate_interval),
             gap_patience: Duration::from_secs(2),
             silence_patience: Duration::from_secs(4),

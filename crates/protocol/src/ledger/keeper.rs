@@ -20,6 +20,7 @@ use crate::domain::{
 use crate::identity::first_half;
 use crate::seeded::{Bug, planted};
 use crate::timings::Timings;
+use crate::twins::{Twin, Twins};
 
 /// What happened to coverage.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -145,6 +146,7 @@ pub struct Keeper {
     suspects: BTreeMap<(u16, String, Wall), Wall>,
     /// Who runs, or ran, as which replica since when.
     replicas: BTreeMap<WriterId, (String, Wall)>,
+    twins: Twins,
     /// Lists of written records by this process, by gap.
     lists: BTreeMap<GapId, u32>,
     look_at: Option<Wall>,
@@ -155,8 +157,10 @@ impl Keeper {
     /// Knows nothing yet; `me` is this process.
     #[must_use]
     pub fn new(me: WriterId, timings: Timings) -> Self {
+        let fresh = timings.claim_fresh + timings.ping_interval;
         Self {
             me,
+            twins: Twins::new(timings.twin_patience, fresh),
             timings,
             shards: BTreeMap::new(),
             own: BTreeMap::new(),
@@ -184,7 +188,10 @@ impl Keeper {
                     self.replicas.insert(stamped.writer, (name.clone(), *since));
                 }
                 // as of the claim, so that a dead writer's last words do not make it live
-                Fact::Claim { epoch, interval } => _ = self.peers.insert(*epoch, interval.to),
+                Fact::Claim { epoch, interval } => {
+                    self.peers.insert(*epoch, interval.to);
+                    self.twins.heard(stamped.writer, interval.to);
+                }
                 Fact::Epoch { epoch, from, .. } => _ = self.peers.insert(*epoch, *from),
                 Fact::End { epoch, .. } => _ = self.peers.remove(epoch),
                 Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } => {}
@@ -217,8 +224,17 @@ impl Keeper {
     /// count as living any more: what they did not claim is a gap at once.
     pub fn introduce(&mut self, name: &str, now: Wall) {
         self.replicas.insert(self.me, (name.to_owned(), now));
+        self.twins.introduce(now);
         self.write(0, Fact::Replica { name: name.to_owned(), since: now });
         self.look_soon(now);
+    }
+
+    /// Another process that runs as this replica, beside this one and not in its place.
+    #[must_use]
+    pub fn twin(&self, now: Wall) -> Option<Twin> {
+        let name = |writer| self.replicas.get(&writer).map(|(name, _)| name);
+        let ours = name(self.me)?;
+        self.twins.twin(now, |writer| name(writer) == Some(ours))
     }
 
     /// Whether another process took the writer's place.
