@@ -92,6 +92,8 @@ DASHBOARDS = {
         ("Deliveries failed", "timeseries", "short", "By class; each is sent again or quarantined.", count("trunkline_kafka_produce_errors_total", "class")),
         ("Producers replaced", "timeseries", "short", "By cause.", count("trunkline_kafka_producer_rebuilds_total", "cause")),
         ("Topics weaker than promised", "state-timeline", "bool", "1 while one is.", [("max by (instance) (trunkline_durability_degraded{@})", "{{instance}}")]),
+        ("Topics that do not exist", "state-timeline", "bool", "1 while one does not.", [("max by (topic) (trunkline_topic_missing{@})", "{{topic}}")]),
+        ("Changed under the topics", "timeseries", "short", "Another cluster, other partitions, a topic gone, back, or without what it held.", count("trunkline_ground_changes_total", "change")),
         ("Spool refused a write", "state-timeline", "bool", "1 since it did: what is heard lies in memory and Kafka only.", [("max by (instance) (trunkline_spool_failed{@})", "{{instance}}")]),
         ("Spool", "timeseries", "bytes", "What lies on the disk, and the bound.",
             [("sum by (instance) (trunkline_spool_bytes{@})", "{{instance}}"), ("max(trunkline_spool_capacity_bytes{@})", "bound")]),

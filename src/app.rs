@@ -30,8 +30,10 @@ use crate::encode::{Encoder, Provenance, schemas};
 use crate::error::{ExitCode, ProcessError};
 use crate::genesys::http::Http;
 use crate::genesys::regions::domain_of;
+use crate::ground::Watcher;
 use crate::kafka::KafkaError;
 use crate::kafka::admin::{Durability, TopicCheck, TopicWant, check_topics};
+use crate::kafka::look::Place;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail};
 use crate::ledger::{Ledger, LedgerError, LedgerSettings};
@@ -195,7 +197,16 @@ impl App {
                 };
                 supervisor.spawn("reconcile", reconcile.run(stopping.clone()));
             }
-            supervisor.spawn_infallible("ledger", ledger.run(told));
+            let watcher = Watcher::new(
+                &kafka_settings(config),
+                places(config),
+                ledger.ground(),
+                metrics.ground.clone(),
+                board.clone(),
+            );
+            let watcher = watcher.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+            supervisor.spawn_infallible("ledger", ledger.run(told, watcher.standing()));
+            background.spawn_infallible("ground", watcher.run());
         }
         let window = Window {
             span: Duration::from_secs(config.flow.dedupe_window_secs),
@@ -498,6 +509,20 @@ fn topics_wanted(config: &Config) -> Vec<TopicWant> {
         topics.push(want(&kafka.state_topic, Some("compact"), Some(kafka.state_partitions)));
     }
     topics
+}
+
+/// Topics that are looked at while the service runs. Those of events have many partitions and records:
+/// of them only is asked whether they are there, and with how many partitions.
+fn places(config: &Config) -> Vec<Place> {
+    let kafka = &config.kafka;
+    let place = |role, name: &String, with_ends| Place { role, name: name.clone(), with_ends };
+    vec![
+        place("events", &kafka.events_topic, false),
+        place("quarantine", &kafka.quarantine_topic, false),
+        place("gaps", &kafka.gaps_topic, true),
+        place("certificates", &kafka.certificates_topic, true),
+        place("state", &kafka.state_topic, true),
+    ]
 }
 
 fn ledger_settings(

@@ -25,6 +25,7 @@ pub mod clock;
 pub mod config;
 pub mod control;
 pub mod genesys;
+pub mod ground;
 pub mod kafka;
 pub mod observe;
 pub mod supervisor;

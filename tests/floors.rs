@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error genesys kafka ledger observe pipeline publish reconcile sequence session spool supervisor",
+        "admin certify clock config control decode encode error genesys ground kafka ledger observe pipeline publish reconcile sequence session spool supervisor",
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
@@ -32,7 +32,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("encode", "clock"),
     ("publish", "clock kafka observe"),
     // proof is written down like everything else
-    ("ledger", "clock encode kafka observe supervisor"),
+    ("ledger", "clock encode ground kafka observe supervisor"),
     ("certify", "clock encode kafka ledger observe supervisor"),
     // history is asked like the platform, written down and handed over like what was heard, and held
     // against the records that a consumer reads and what the ledger knows
@@ -43,6 +43,8 @@ const FLOORS: &[(&str, &str)] = &[
     ("observe", ""),
     ("clock", ""),
     ("genesys", "clock"),
+    // what lies under the topics, for whoever writes them
+    ("ground", "kafka observe"),
     ("kafka", ""),
     (EVERYWHERE, ""),
 ];

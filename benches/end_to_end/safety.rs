@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use trunkline::clock::Clock;
 use trunkline::encode::proof::{ProofEncoder, ProofSource};
 use trunkline::ledger::{Ledger, LedgerSettings};
@@ -75,7 +76,8 @@ pub(crate) async fn ledger(
     let (proof, board) = (metrics.proof.clone(), StatusBoard::new("channels", metrics.clone()));
     let ledger = Ledger::start(settings, clock, encoder, proof, board, tasks);
     let ledger = ledger.await.expect("a state topic");
-    tasks.spawn_infallible("ledger", ledger.run(told));
+    let (_standing, never) = watch::channel(Arc::default()); // what topics stand on does not change
+    tasks.spawn_infallible("ledger", ledger.run(told, never));
 }
 
 fn value(text: &str, name: &str) -> f64 {

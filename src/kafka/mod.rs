@@ -1,6 +1,7 @@
 //! The broker: enqueue and later learn the fate, read a topic, refuse a weak one.
 
 pub mod admin;
+pub mod look;
 pub mod producer;
 mod quiet;
 pub mod reader;

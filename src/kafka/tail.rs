@@ -333,6 +333,10 @@ impl<T> Follower<T> {
     fn owe(&mut self, number: u64) {
         match self.ends() {
             Ok(ends) => {
+                // whoever asks waits for what lies in new partitions as well
+                if ends.keys().any(|id| !self.next.contains_key(id)) {
+                    self.follow_new_partitions();
+                }
                 let unread = ends.into_iter().filter(|(_, (low, high))| high > low);
                 self.owed = Some((number, unread.map(|(id, (_, high))| (id, high)).collect()));
             }

@@ -13,6 +13,7 @@ use std::time::Duration;
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::{oneshot, watch};
 use trunkline_protocol::domain::{EventId, GapId, Mono, Wall, WriterId};
+use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, Known, News, ShardLedger, Stamped};
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::Roster;
@@ -20,11 +21,12 @@ use trunkline_protocol::timings::Timings;
 
 pub use startup::LedgerError;
 
-use self::startup::{Place, fact, json, read_facts};
+use self::startup::{Place, fact, ground_note, json, read_facts};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
 use crate::failpoint;
+use crate::ground::Standing;
 use crate::kafka::reader::{ReadBack, partitions_of};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail, Tailed};
@@ -76,6 +78,8 @@ pub struct Ledger {
     clock_wrong: bool,
     /// Another process that runs as this replica.
     twin: Option<WriterId>,
+    /// What topics stand on, as the state topic says.
+    ground: Ground,
 }
 
 /// All that is known of a shard, and whether this replica speaks for it.
@@ -127,7 +131,7 @@ impl Ledger {
             patience: settings.patience,
         };
         let nonce = settings.writer_id;
-        read_facts(&place, nonce, &mut writer, &mut tail, &mut keeper, clock).await?;
+        let ground = read_facts(&place, nonce, &mut writer, &mut tail, &mut keeper, clock).await?;
         keeper.introduce(settings.roster.me(), clock.now().wall);
         // an earlier process may have died between a fact and its record: what is open is told again
         let told = keeper.shards().values().flat_map(|ledger| ledger.gaps());
@@ -148,6 +152,7 @@ impl Ledger {
             looks: mpsc::channel(1),
             clock_wrong: false,
             twin: None,
+            ground,
         };
         ledger.show_gaps();
         Ok(ledger)
@@ -163,6 +168,12 @@ impl Ledger {
     #[must_use]
     pub fn gaps(&self) -> watch::Receiver<Arc<Vec<Known>>> {
         self.unfinished.subscribe()
+    }
+
+    /// What topics stood on when the facts were written.
+    #[must_use]
+    pub fn ground(&self) -> Ground {
+        self.ground.clone()
     }
 
     /// Asks what is known, whenever that is wanted.
@@ -209,7 +220,11 @@ impl Ledger {
     }
 
     /// Runs until nobody has news any more and the last claims are acknowledged.
-    pub async fn run(mut self, mut news: Receiver<News>) {
+    pub async fn run(
+        mut self,
+        mut news: Receiver<News>,
+        mut standing: watch::Receiver<Arc<Standing>>,
+    ) {
         let mut deadline: Option<Mono> = None;
         let mut look_at = self.clock.mono();
         loop {
@@ -239,6 +254,10 @@ impl Ledger {
                 Some(look) = self.looks.1.recv() => {
                     look.send(self.looked()).ok(); // whoever asked may have ended
                 }
+                Ok(()) = standing.changed() => {
+                    let standing = Arc::clone(&standing.borrow_and_update());
+                    self.stands_on(&standing.ground);
+                }
                 () = self.writer.attend() => {}
                 () = self.clock.sleep_until(due) => {
                     let now = self.clock.now();
@@ -249,6 +268,16 @@ impl Ledger {
                     }
                 }
             }
+        }
+    }
+
+    /// From here on records lie elsewhere: whoever reads the facts later has to know since when.
+    fn stands_on(&mut self, ground: &Ground) {
+        if self.ground != *ground {
+            self.ground = ground.clone();
+            let at = self.clock.now().wall;
+            let (key, note) = ground_note(&self.settings.instance, at, ground);
+            self.writer.write(&self.settings.state_topic, Some(0), &key, note);
         }
     }
 

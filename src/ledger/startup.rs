@@ -7,7 +7,8 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use trunkline_protocol::domain::{Disposition, WriterId};
+use trunkline_protocol::domain::{Disposition, Wall, WriterId};
+use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::{Keeper, Stamped, VERSION};
 
 use super::writer::Writer;
@@ -79,6 +80,14 @@ enum Note {
     Owner { v: u8, org: String, instance: String },
     /// The end of a reading.
     Barrier { v: u8, nonce: WriterId },
+    /// What topics stand on from here on.
+    Ground { v: u8, at: Wall, ground: Ground },
+}
+
+/// Says what topics stand on, for whoever reads the state topic later: one record for each change.
+pub(super) fn ground_note(instance: &str, at: Wall, ground: &Ground) -> (String, Vec<u8>) {
+    let note = Note::Ground { v: VERSION, at, ground: ground.clone() };
+    (format!("{instance}/ground/{}", at.0), json(&note))
 }
 
 /// Where and whose.
@@ -90,7 +99,7 @@ pub(super) struct Place<'a> {
     pub(super) patience: Duration,
 }
 
-/// Reads every fact up to a barrier of our own.
+/// Reads every fact up to a barrier of our own; what topics stood on, by the newest word about it.
 pub(super) async fn read_facts(
     place: &Place<'_>,
     nonce: WriterId,
@@ -98,7 +107,7 @@ pub(super) async fn read_facts(
     tail: &mut Tail<ReadBack>,
     keeper: &mut Keeper,
     clock: Clock,
-) -> Result<(), LedgerError> {
+) -> Result<Ground, LedgerError> {
     // one key for all processes: the topic does not grow by a barrier with every start
     let key = format!("{}/barrier", place.instance);
     let note = json(&Note::Barrier { v: VERSION, nonce });
@@ -110,6 +119,7 @@ pub(super) async fn read_facts(
     let deadline = clock.mono() + place.patience;
     let mut seen = BTreeSet::new();
     let mut owned = false;
+    let mut ground: Option<(Wall, Ground)> = None;
     while seen.len() < place.partitions {
         let record = tokio::select! {
             biased;
@@ -142,6 +152,11 @@ pub(super) async fn read_facts(
                 }
                 owned = true;
             }
+            Understood::Note(Note::Ground { at, ground: seen, .. }) => {
+                if ground.as_ref().is_none_or(|(newest, _)| *newest <= at) {
+                    ground = Some((at, seen));
+                }
+            }
             Understood::Note(Note::Barrier { .. }) | Understood::Nothing => {}
             Understood::Unreadable => tracing::warn!(
                 code = "foreign_state",
@@ -156,7 +171,7 @@ pub(super) async fn read_facts(
         let owner = json(&Note::Owner { v: VERSION, org, instance });
         writer.write(place.topic, Some(0), "owner", owner);
     }
-    Ok(())
+    Ok(ground.map(|(_, ground)| ground).unwrap_or_default())
 }
 
 enum Understood {

@@ -36,6 +36,8 @@ pub struct Metrics {
     pub sequence: SequenceMetrics,
     /// Of the broker.
     pub publish: PublishMetrics,
+    /// Of what topics stand on.
+    pub ground: GroundMetrics,
     /// Of the disk.
     pub spool: SpoolMetrics,
     /// Of what other replicas write.
@@ -62,6 +64,7 @@ impl Metrics {
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
             publish: PublishMetrics::new(&make),
+            ground: GroundMetrics::new(&make),
             spool: SpoolMetrics::new(&make),
             standby: StandbyMetrics::new(&make),
             backfill: PublishMetrics::new(&Make(&Registry::new())),
@@ -334,6 +337,36 @@ impl ControlMetrics {
     /// When a client's token ends.
     pub fn token_expires(&self, client: usize, at: Wall) {
         self.expiry.with_label_values(&[&client.to_string()]).set(seconds(at));
+    }
+}
+
+/// Of what topics stand on.
+#[derive(Clone)]
+pub struct GroundMetrics {
+    missing: GaugeVec,
+    changes: IntCounterVec,
+}
+
+impl GroundMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        let made = Self {
+            missing: make.gauges(names::TOPIC_MISSING),
+            changes: make.counters(names::GROUND_CHANGES),
+        };
+        for change in ["cluster", "partitions", "gone", "back", "anew"] {
+            drop(made.changes.with_label_values(&[change]));
+        }
+        made
+    }
+
+    /// Whether a topic does not exist.
+    pub fn missing(&self, topic: &str, is_missing: bool) {
+        self.missing.with_label_values(&[topic]).set(f64::from(u8::from(is_missing)));
+    }
+
+    /// Something was found otherwise.
+    pub fn changed(&self, change: &str) {
+        self.changes.with_label_values(&[change]).inc();
     }
 }
 

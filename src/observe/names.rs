@@ -73,6 +73,8 @@ metrics! {
     PRODUCER_REBUILDS = Counter "trunkline_kafka_producer_rebuilds_total" ["cause"] "Producers replaced.";
     OLDEST_UNACKED = Gauge "trunkline_kafka_oldest_unacked_timestamp_seconds" [] "When the oldest un-acked event was heard, seconds since 1970; 0 when none waits.";
     DURABILITY_DEGRADED = Gauge "trunkline_durability_degraded" [] "1 while a topic is weaker than promised.";
+    TOPIC_MISSING = Gauge "trunkline_topic_missing" ["topic"] "1 while the topic does not exist, by what it is for.";
+    GROUND_CHANGES = Counter "trunkline_ground_changes_total" ["change"] "What was found otherwise under the topics: another cluster, other partitions, a topic gone, back, or without what it held.";
     SPOOL_BYTES = Gauge "trunkline_spool_bytes" [] "Bytes of the spool, on the disk and on their way there.";
     SPOOL_CAPACITY = Gauge "trunkline_spool_capacity_bytes" [] "At so many bytes of the spool nothing more is read from the sockets; 0 without a spool.";
     SPOOL_OLDEST = Gauge "trunkline_spool_oldest_record_timestamp_seconds" [] "When the oldest event on the disk was heard, acknowledged or not, seconds since 1970; 0 when there is none.";

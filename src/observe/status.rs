@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
 use trunkline_protocol::domain::{EndReason, EpochId, Leg, Wall};
+use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::Gap;
 use trunkline_protocol::subscriptions::Refused;
 
@@ -40,6 +41,8 @@ pub struct Status {
     pub spool: Option<SpoolStatus>,
     /// What another process has that is this one's alone, and what to do.
     pub conflicts: BTreeMap<&'static str, String>,
+    /// What topics stand on.
+    pub kafka: Ground,
     /// Coverage by shard.
     pub coverage: BTreeMap<u16, Coverage>,
     /// The reading of history under way.
@@ -197,6 +200,11 @@ impl StatusBoard {
     /// Topics of Kafka that are weaker than promised.
     pub fn durability(&self, weak: Vec<String>) {
         self.lock().durability = weak;
+    }
+
+    /// What topics stand on.
+    pub fn ground(&self, ground: Ground) {
+        self.lock().kafka = ground;
     }
 
     /// How the spool stands.

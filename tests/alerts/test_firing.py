@@ -16,6 +16,7 @@ FLOW = {
     'trunkline_events_quarantined_total{reason="malformed"}': "0x30",
 }
 RENEWALS = "trunkline_oauth_renewals_total"
+CHANGES = "trunkline_ground_changes_total"
 ENDS = "trunkline_ws_disconnects_total"
 
 # Alert: minute it is looked at, series that fire it, series that must not. A value a minute, the first at 1970.
@@ -53,6 +54,10 @@ CASES = {
     "TrunklineKafkaStalled": (5, {"trunkline_kafka_oldest_unacked_timestamp_seconds": "60x20"},
         {"trunkline_kafka_oldest_unacked_timestamp_seconds": "0x20"}),
     "TrunklineDurabilityDegraded": (10, {"trunkline_durability_degraded": "1x20"}, {"trunkline_durability_degraded": "0x20"}),
+    "TrunklineTopicMissing": (2, {'trunkline_topic_missing{topic="gaps"}': "1x5"}, {'trunkline_topic_missing{topic="gaps"}': "0x5"}),
+    "TrunklineGroundLost": (90, {CHANGES + '{change="anew"}': "0x60 1x100"},
+        {CHANGES + '{change="anew"}': "1x200", CHANGES + '{change="back"}': "0x60 1x100"}),
+    "TrunklinePartitionsChanged": (8, {CHANGES + '{change="partitions"}': "0x5 2x30"}, {CHANGES + '{change="partitions"}': "2x30"}),
     "TrunklineSpoolFilling": (40, {"trunkline_spool_bytes": "0+1000x60", SPOOL: "100000x60"}, {"trunkline_spool_bytes": "50000x60", SPOOL: "100000x60"}),
     "TrunklineSpoolFull": (5, {"trunkline_spool_bytes": "96x20", SPOOL: "100x20"}, {"trunkline_spool_bytes": "90x20", SPOOL: "100x20"}),
     "TrunklineSpoolFailed": (2, {"trunkline_spool_failed": "1x5"}, {"trunkline_spool_failed": "0x5"}),

@@ -12,7 +12,7 @@
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`]; whether somebody else has our name or our client: [`twins`] |
-//! | records | [`producer`], [`journal`], [`spool`], [`standby`] |
+//! | records | [`ground`], [`producer`], [`journal`], [`spool`], [`standby`] |
 //! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`tally`] |
 
 pub mod audit;
@@ -28,6 +28,7 @@ pub mod domain;
 pub mod envelope;
 pub mod gaps;
 pub mod gate;
+pub mod ground;
 pub mod heartbeat;
 pub mod history;
 pub mod identity;
