@@ -83,7 +83,7 @@ class World:
     def fault(self, what: str, **rest):
         self.sim.fault(what, **rest)
 
-    def settle(self, seconds: float = 150) -> list[str]:
+    def settle(self, seconds: float = 240) -> list[str]:
         """Everybody runs until nothing is left to do; what is wrong otherwise."""
         for name in self.names:
             if name not in self.running or not self.running[name].is_running():

@@ -113,6 +113,16 @@ class Allowed(WorldCase):
         self.world.certify(at(105, 3), at(104), at(105), "REPAIRED_PROVISIONAL", [E3, E4], [GAP2], revision=2)
         self.assert_agrees()
 
+    def test_an_older_word_of_another_replica_is_none_as_long_as_a_newer_one_follows(self):
+        reads = [reading("query", at(104, 25), "q"), reading("query", at(104, 50), "q")]
+        self.world.gap(GAP2, *GAP2_SPAN, reads, when=at(105, 2))
+        said = "REPAIRED_PROVISIONAL", [E3, E4], [GAP2]
+        self.world.certify(at(105, 3), at(104), at(105), *said, revision=3)
+        other = self.world.certify(at(105, 3), at(104), at(105), *said, revision=2, writer_id="77" * 16)
+        self.assert_named(other, "revision", "nothing newer behind it")
+        self.world.certify(at(105, 4), at(104), at(105), *said, revision=4, writer_id="77" * 16)
+        self.assert_agrees()
+
     def test_a_gap_that_grows_declares_everything_behind_its_start(self):
         ident = "93" * 16
         start = at(106, 10)

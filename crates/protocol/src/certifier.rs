@@ -101,6 +101,8 @@ pub struct Certifier {
     recount: BTreeSet<Wall>,
     /// Behind the last record of each partition that was ever seen.
     frontier: BTreeMap<i32, i64>,
+    /// Our word about these lies behind a newer one of another certifier, and is the last one.
+    overtaken: BTreeSet<Subject>,
     /// Counted anew since something was certified.
     changed: BTreeSet<Wall>,
     changed_gaps: BTreeSet<GapId>,
@@ -128,6 +130,7 @@ impl Certifier {
             count_from: Wall(i64::MAX),
             recount: BTreeSet::new(),
             frontier: BTreeMap::new(),
+            overtaken: BTreeSet::new(),
             changed: BTreeSet::new(),
             changed_gaps: BTreeSet::new(),
             late: BTreeSet::new(),
@@ -143,10 +146,14 @@ impl Certifier {
         self
     }
 
-    fn revision_after(&self, known: u32) -> u32 {
+    fn is_ours(&self, revision: u32) -> bool {
         let (place, count) = self.place;
-        let ours = |revision: &u32| revision % count == (place + 1) % count;
-        (known + 1..=known + count).find(ours).unwrap_or(known + 1)
+        revision % count == (place + 1) % count
+    }
+
+    fn revision_after(&self, known: u32) -> u32 {
+        let next = known + 1..=known + self.place.1;
+        next.into_iter().find(|&revision| self.is_ours(revision)).unwrap_or(known + 1)
     }
 
     /// A fact of the state topic. What contradicts it is passed over: its owner pages.
@@ -181,7 +188,10 @@ impl Certifier {
         }
         let newest = self.published.get(&certificate.subject).map(|known| known.revision);
         if newest.is_none_or(|newest| newest <= certificate.revision) {
+            self.overtaken.remove(&certificate.subject);
             self.published.insert(certificate.subject.clone(), certificate);
+        } else if self.is_ours(certificate.revision) {
+            self.overtaken.insert(certificate.subject);
         }
     }
 
@@ -303,13 +313,16 @@ impl Certifier {
                 self.unread_gaps.extend(gaps.map(|gap| gap.recorded_at));
                 continue;
             };
-            if known.is_some_and(|known| known.judgement == judgement && known.counts == counts) {
+            let said =
+                known.is_some_and(|known| known.judgement == judgement && known.counts == counts);
+            if said && !self.overtaken.contains(&subject) {
                 continue;
             }
             let revision = self.revision_after(known.map_or(0, |known| known.revision));
             new.push(Certificate { subject, to, revision, judgement, counts });
         }
         for certificate in &new {
+            self.overtaken.remove(&certificate.subject);
             self.published.insert(certificate.subject.clone(), certificate.clone());
         }
         self.changed.clear();
@@ -336,7 +349,11 @@ impl Certifier {
                     let recounted = self.changed.contains(&self.slot(interval.from))
                         || judgement.gaps.iter().any(|gap| self.changed_gaps.contains(gap));
                     let known = self.published.get(&subject);
-                    if recounted || known.is_none_or(|known| known.judgement != judgement) {
+                    let overtaken = self.overtaken.contains(&subject);
+                    if recounted
+                        || overtaken
+                        || known.is_none_or(|known| known.judgement != judgement)
+                    {
                         open.push((subject, interval.to, judgement));
                     }
                 }
@@ -654,6 +671,25 @@ mod tests {
         new.reads_from(from, later);
         new.seen(restored);
         assert!(new.certify(later).iter().all(|c| c.counts.backfill == 1));
+    }
+
+    #[test]
+    fn a_word_that_came_after_a_newer_one_of_another_certifier_is_said_again() {
+        let certifier = |place| covered(105 * H).among(place, 2);
+        let (mut first, mut second) = (certifier(0), certifier(1));
+        let now = Wall(103 * H);
+        let (early, late) = (second.certify(now), first.certify(now));
+        assert!(early.iter().all(|c| c.revision == 2) && late.iter().all(|c| c.revision == 1));
+        // both spoke at once, and the lower revisions lie behind the higher ones
+        for certificate in early.iter().chain(&late) {
+            first.published(certificate.clone());
+            second.published(certificate.clone());
+        }
+        assert_eq!(second.certify(now), [], "whoever wrote the older word mends it");
+        let mended = first.certify(now);
+        assert_eq!(mended.len(), late.len());
+        assert!(mended.iter().all(|certificate| certificate.revision == 3));
+        assert_eq!(first.certify(now), []);
     }
 
     #[test]
