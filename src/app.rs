@@ -497,7 +497,8 @@ pub fn registry_settings(config: &Config) -> Result<RegistrySettings, ProcessErr
 }
 
 /// Every topic that must be there, and what its content rests on.
-fn topics_wanted(config: &Config) -> Vec<TopicWant> {
+#[must_use]
+pub fn topics_wanted(config: &Config) -> Vec<TopicWant> {
     let kafka = &config.kafka;
     let want =
         |name: &String, cleanup, partitions| TopicWant { name: name.clone(), cleanup, partitions };

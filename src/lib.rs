@@ -32,6 +32,7 @@ pub mod supervisor;
 
 pub mod app;
 pub mod cli;
+pub mod doctor;
 pub mod errand;
 pub mod error;
 pub mod failpoint;

@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control demo encode errand error genesys kafka observe publish reconcile replay supervisor",
+        "admin app clock config control demo doctor encode errand error genesys kafka observe publish reconcile replay supervisor",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (
@@ -20,6 +20,8 @@ const FLOORS: &[(&str, &str)] = &[
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
+    // everything the service will need, asked once
+    ("doctor", "app clock config control encode genesys kafka observe spool supervisor"),
     ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),
     ("error", "supervisor"),
     ("supervisor", ""),

@@ -6,6 +6,7 @@ mod bar;
 mod check;
 mod coverage;
 mod demo;
+mod doctor;
 mod explain;
 mod gaps;
 mod history;
@@ -76,6 +77,9 @@ pub enum Command {
     /// Check a configuration without a network; name every mistake.
     #[command(after_help = "Example: trunkline check --config trunkline.yaml")]
     Check(ConfigArgs),
+    /// Ask everything that run will need, once: logins, permissions, channels, registry, brokers, disk.
+    #[command(after_help = "Example: trunkline doctor --config trunkline.yaml --output json")]
+    Doctor(doctor::DoctorArgs),
     /// Run everything in one process, break it on purpose, account for every event.
     #[command(after_help = "Example: trunkline demo --events 24000 --output json")]
     Demo(demo::DemoArgs),
@@ -139,6 +143,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
     match cli.command {
         Command::Run(args) => run::run(&args),
         Command::Check(args) => check::check(&args, output),
+        Command::Doctor(args) => doctor::doctor(&args, output),
         Command::Demo(args) => demo::demo(&args, output),
         Command::Simulate(args) => simulate::simulate(args, output),
         Command::Subscriptions(args) => subscriptions::subscriptions(&args, output),

@@ -269,7 +269,10 @@ pub(super) async fn json<T: DeserializeOwned>(
 
 /// The kind of failure; the library's own text may hold a URL.
 fn word(error: &reqwest::Error) -> &'static str {
-    if error.is_timeout() {
+    let mut causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
+    if causes.any(|cause| cause.to_string().contains("certificate")) {
+        "its certificate is not accepted"
+    } else if error.is_timeout() {
         "time-out"
     } else if error.is_connect() {
         "cannot connect"

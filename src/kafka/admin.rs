@@ -53,8 +53,10 @@ pub async fn check_topics(
     settings: &KafkaSettings,
     check: &TopicCheck,
 ) -> Result<Weaknesses, KafkaError> {
+    let mut client = settings.client();
+    client.set("allow.auto.create.topics", "false"); // to ask for a topic must not make it
     let admin: AdminClient<Quiet> =
-        settings.client().create_with_context(Quiet).map_err(KafkaError::Settings)?;
+        client.create_with_context(Quiet).map_err(KafkaError::Settings)?;
     let mut replicas_of = Vec::with_capacity(check.topics.len());
     for topic in &check.topics {
         replicas_of.push(match replicas(&admin, settings, check, &topic.name)? {

@@ -1,0 +1,116 @@
+//! Brokers, topics and the registry.
+
+use trunkline_protocol::domain::Dice;
+
+use super::{Finding, PATIENCE};
+use crate::app;
+use crate::config::{Config, DurabilityWord, RegistryMode};
+use crate::encode::registry::{self, RegistryError};
+use crate::encode::schemas::{self, Subject, Topic};
+use crate::kafka::KafkaError;
+use crate::kafka::admin::{Durability, TopicCheck, TopicWant, check_topics};
+
+const TOPIC: &str = "topic";
+const SCHEMA: &str = "schema";
+
+/// Every topic that the service needs; the first silence of the brokers ends it.
+pub(super) async fn topics(config: &Config) -> Vec<Finding> {
+    let settings = app::kafka_settings(config);
+    let check = |topics| TopicCheck {
+        topics,
+        durability: Durability::DegradedAllowed,
+        create_partitions: None,
+        patience: PATIENCE / 2,
+    };
+    let wanted = app::topics_wanted(config);
+    // all at once, and one by one only when something is the matter
+    if let Ok(weak) = check_topics(&settings, &check(wanted.clone())).await {
+        let strong = |topic: &&TopicWant| {
+            !weak.iter().any(|line| line.starts_with(&format!("{}:", topic.name)))
+        };
+        let mut findings: Vec<Finding> = wanted.iter().filter(strong).map(there).collect();
+        findings.extend(weak.iter().map(|problem| weakness(config, problem)));
+        return findings;
+    }
+    let mut findings = Vec::new();
+    for want in wanted {
+        match check_topics(&settings, &check(vec![want.clone()])).await {
+            Ok(weak) if weak.is_empty() => findings.push(there(&want)),
+            Ok(weak) => findings.extend(weak.iter().map(|problem| weakness(config, problem))),
+            Err(KafkaError::NoTopic { .. }) if config.kafka.create_topics => {
+                let text = format!("{} does not exist yet; run makes it", want.name);
+                findings.push(Finding::ok(TOPIC, text));
+            }
+            Err(error @ (KafkaError::Unreachable { .. } | KafkaError::Settings(_))) => {
+                let remedy = "check kafka.bootstrap_servers, kafka.security (protocol, mechanism, user, authorities) and what lies between";
+                findings.push(Finding::fail("brokers", error.to_string(), remedy));
+                return findings;
+            }
+            Err(error) => findings.push(Finding::fail(
+                TOPIC,
+                error.to_string(),
+                "docs/operations.md says what each topic needs",
+            )),
+        }
+    }
+    findings
+}
+
+fn there(topic: &TopicWant) -> Finding {
+    Finding::ok(TOPIC, format!("{} is there", topic.name))
+}
+
+fn weakness(config: &Config, problem: &str) -> Finding {
+    match config.kafka.durability {
+        DurabilityWord::Required => {
+            Finding::fail(TOPIC, problem, "repair the topic: run refuses one that can lose records")
+        }
+        DurabilityWord::DegradedAllowed => {
+            Finding::warn(TOPIC, problem, "allowed by kafka.durability: for trying out only")
+        }
+    }
+}
+
+/// The three schemas.
+pub(super) async fn registry(config: &Config) -> Vec<Finding> {
+    let mut settings = match app::registry_settings(config) {
+        Ok(settings) => settings,
+        Err(error) => {
+            return vec![Finding::fail(SCHEMA, error.to_string(), "mend schema_registry.ca_file")];
+        }
+    };
+    (settings.patience, settings.timeout) = (PATIENCE / 2, settings.timeout.min(PATIENCE / 2));
+    let mut findings = Vec::new();
+    for Subject { text, topic, .. } in schemas::SUBJECTS {
+        let kafka = &config.kafka;
+        let subject = schemas::subject_of(match topic {
+            Topic::Events => &kafka.events_topic,
+            Topic::Gaps => &kafka.gaps_topic,
+            Topic::Certificates => &kafka.certificates_topic,
+        });
+        let mode = registry::Mode::Require;
+        let resolved = registry::resolve(&settings, &subject, text, mode, &mut Dice::new(0)).await;
+        findings.push(match resolved {
+            Ok(id) => Finding::ok(SCHEMA, format!("{subject} is schema {id}")),
+            Err(RegistryError::Missing { .. })
+                if config.schema_registry.mode == RegistryMode::Register =>
+            {
+                Finding::ok(SCHEMA, format!("{subject} is not registered yet; run registers it"))
+            }
+            Err(error @ (RegistryError::Unavailable { .. } | RegistryError::Settings(_))) => {
+                let remedy = "check schema_registry.url, .username, .password and .ca_file";
+                findings.push(Finding::fail(SCHEMA, error.to_string(), remedy));
+                return findings;
+            }
+            Err(error @ RegistryError::Missing { .. }) => {
+                let remedy = "trunkline schema register, with credentials that may";
+                Finding::fail(SCHEMA, error.to_string(), remedy)
+            }
+            Err(error @ RegistryError::Incompatible { .. }) => {
+                let remedy = "somebody else registered it: another topic, or have it deleted";
+                Finding::fail(SCHEMA, error.to_string(), remedy)
+            }
+        });
+    }
+    findings
+}

@@ -1,0 +1,96 @@
+"""What stands in the way is named before the service runs, in one line with what to do."""
+
+import base64
+import json
+import tempfile
+import unittest
+import urllib.request
+
+from harness import Sim, Stand, ask, config
+
+
+def examined(tree: dict, *flags) -> tuple[int, dict]:
+    """Exit code, and verdict, finding and remedy of every check."""
+    with tempfile.TemporaryDirectory() as folder:
+        tree = {**tree, "spool": {"dir": folder + "/spool", **tree["spool"]}}
+        code, lines, complaint = ask(tree, "doctor", *flags)
+    assert len(lines) == 1, complaint
+    return code, lines[0]
+
+
+def settings(folder: str, text: str) -> tuple[str, str]:
+    path = folder + "/settings.json"
+    with open(path, "w") as out:
+        out.write(text)
+    return "--settings", path
+
+
+class Doctor(unittest.TestCase):
+    def failed(self, tree: dict, check: str, *words: str, flags=("--no-channel",)):
+        code, said = examined(tree, *flags)
+        bad = [f for f in said["findings"] if f["verdict"] == "fail"]
+        self.assertEqual((code, said["ok"], {f["check"] for f in bad}), (1, False, {check}), said)
+        for word in words:
+            self.assertIn(word, f"{bad[0]['found']}; {bad[0]['remedy']}")
+
+    def test_where_everything_is_right_nothing_fails_and_the_channels_are_left_alone(self):
+        with Stand() as stand, Sim("--rate", "10") as sim:
+            code, said = examined(config(stand, sim.url))
+            self.assertEqual((code, said["ok"]), (0, True), said)
+            verdicts = {(f["check"], f["verdict"]) for f in said["findings"]}
+            for check in ("login", "organization", "clock", "topics", "channels", "permissions", "history", "schema", "spool"):
+                self.assertIn((check, "ok"), verdicts)
+            self.assertIn(("topic", "warn"), verdicts)  # the mock broker holds one replica
+            self.assertNotIn("sim-secret", str(said))
+            code, said = examined(config(stand, sim.url), "--no-channel")
+            self.assertEqual([f["verdict"] for f in said["findings"] if f["check"] == "permissions"], ["skip"])
+            used = [f["found"] for f in said["findings"] if f["check"] == "channels"]
+            self.assertIn("has 1 of 20 channels", used[0])
+
+    def test_each_thing_that_is_wrong_is_named_with_what_to_do(self):
+        with Stand() as stand, Sim("--rate", "10") as sim:
+            wrong = [{"id": "sim-client", "secret": "wrong"}]
+            self.failed(config(stand, sim.url, genesys__clients=wrong), "login", "genesys.clients[0]", "401", "Client Credentials")
+            self.failed(config(stand, "http://127.0.0.1:1"), "login", "cannot connect", "genesys.region")
+            self.failed(config(stand, sim.url, schema_registry__url="http://127.0.0.1:1"), "schema", "127.0.0.1:1", "schema_registry.url")
+            self.failed(config(stand, sim.url, kafka__bootstrap_servers="127.0.0.1:1"), "brokers", "no broker of 127.0.0.1:1", "kafka.bootstrap_servers")
+            self.failed(config(stand, sim.url, kafka__gaps_topic="nowhere"), "topic", "nowhere does not exist")
+            self.failed(config(stand, sim.url, kafka__durability="required"), "topic", "replication factor is 1, needed 3")
+            self.failed(config(stand, sim.url, spool__dir="/proc/nowhere"), "spool", "/proc/nowhere", "may write to")
+
+    def test_an_unknown_authority_is_told_from_a_host_that_is_away(self):
+        with Stand() as stand, tempfile.TemporaryDirectory() as folder:
+            with Sim("--tls-ca-out", folder + "/ca.pem", "--rate", "10") as sim:
+                self.failed(config(stand, sim.url), "login", "its certificate is not accepted", "genesys.ca_file")
+                code, said = examined(config(stand, sim.url, genesys__ca_file=folder + "/ca.pem"), "--no-channel")
+                self.assertEqual(code, 0, said)
+
+    def test_a_missing_permission_is_named_by_topic_and_for_history(self):
+        with Stand() as stand, tempfile.TemporaryDirectory() as folder:
+            missing = settings(folder, '{"missing_permissions": ["conversation:communication:view", "analytics:conversationDetail:view"]}')
+            with Sim("--rate", "10", *missing) as sim:
+                tree = config(stand, sim.url)
+                self.failed(tree, "permissions", "v2.users.{id}.conversations", "conversation:communication:view", "role", flags=())
+                _, said = examined(tree, "--no-channel")
+                history = next(f for f in said["findings"] if f["check"] == "history")
+                self.assertEqual(history["verdict"], "warn")
+                self.assertIn("analytics:conversationDetail:view", history["found"] + history["remedy"])
+
+    def test_a_client_whose_channels_are_used_up_is_named(self):
+        with Stand() as stand, Sim("--rate", "10") as sim:
+            for _ in range(20):
+                self.make_channel(sim)
+            self.failed(config(stand, sim.url), "channels", "20 of 20", "2 are needed", "one of its own", flags=())
+
+    def make_channel(self, sim: Sim):
+        basic = base64.b64encode(b"sim-client:sim-secret").decode()
+        login = urllib.request.Request(f"{sim.url}/oauth/token", data=b"grant_type=client_credentials", method="POST", headers={
+            "authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"})
+        token = json.loads(urllib.request.urlopen(login, timeout=5).read())["access_token"]
+        make = urllib.request.Request(f"{sim.url}/api/v2/notifications/channels", data=b"", method="POST",
+                                      headers={"authorization": f"Bearer {token}"})
+        urllib.request.urlopen(make, timeout=5).read()
+
+
+if __name__ == "__main__":
+    unittest.main()
