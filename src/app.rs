@@ -32,7 +32,7 @@ use crate::genesys::http::Http;
 use crate::genesys::regions::domain_of;
 use crate::ground::Watcher;
 use crate::kafka::KafkaError;
-use crate::kafka::admin::{Durability, TopicCheck, TopicWant, check_topics};
+use crate::kafka::admin::{Durability, Remake, TopicCheck, TopicWant, check_topics};
 use crate::kafka::look::Place;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail};
@@ -167,7 +167,6 @@ impl App {
             let ledger =
                 Ledger::start(settings, clock, proof_encoder, proof, shown, &mut background).await;
             let ledger = ledger.map_err(|error| ledger_error(&error))?;
-            background.spawn("certify", certify.run());
             earlier = ledger.plan();
             if let Some(client) = clients.first().cloned() {
                 let publish = publish::Stage::new(stage_settings, clock, metrics.backfill.clone())
@@ -197,14 +196,19 @@ impl App {
                 };
                 supervisor.spawn("reconcile", reconcile.run(stopping.clone()));
             }
+            let kafka = kafka_settings(config);
+            let remake = Remake::new(&kafka, topic_check(config));
+            let remake = remake.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
             let watcher = Watcher::new(
-                &kafka_settings(config),
+                &kafka,
                 places(config),
                 ledger.ground(),
+                remake,
                 metrics.ground.clone(),
                 board.clone(),
             );
             let watcher = watcher.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+            background.spawn("certify", certify.run(watcher.standing()));
             supervisor.spawn_infallible("ledger", ledger.run(told, watcher.standing()));
             background.spawn_infallible("ground", watcher.run());
         }
@@ -450,8 +454,8 @@ pub fn kafka_settings(config: &Config) -> KafkaSettings {
     }
 }
 
-async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
-    let check = TopicCheck {
+fn topic_check(config: &Config) -> TopicCheck {
+    TopicCheck {
         topics: topics_wanted(config),
         durability: match config.kafka.durability {
             DurabilityWord::Required => Durability::Required,
@@ -459,8 +463,11 @@ async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>,
         },
         create_partitions: config.kafka.create_topics.then_some(config.kafka.partitions),
         patience: Duration::from_secs(config.kafka.start_timeout_secs),
-    };
-    check_topics(settings, &check).await.map_err(|error| {
+    }
+}
+
+async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
+    check_topics(settings, &topic_check(config)).await.map_err(|error| {
         let code = match error {
             KafkaError::Unreachable { .. } | KafkaError::Read { .. } => ExitCode::Unavailable,
             KafkaError::Settings(_)

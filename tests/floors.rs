@@ -35,7 +35,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("publish", "clock kafka observe"),
     // proof is written down like everything else
     ("ledger", "clock encode ground kafka observe supervisor"),
-    ("certify", "clock encode kafka ledger observe supervisor"),
+    ("certify", "clock encode ground kafka ledger observe supervisor"),
     // history is asked like the platform, written down and handed over like what was heard, and held
     // against the records that a consumer reads and what the ledger knows
     ("reconcile", "clock control decode encode genesys kafka ledger observe publish supervisor"),

@@ -1,10 +1,11 @@
 //! 6 PROVE, in public: certificates from what lies in the topics. Knows nothing that a consumer could
 //! not read as well.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use tokio::sync::watch;
 use trunkline_protocol::certifier::{Certificate, Certifier, Seen};
 use trunkline_protocol::domain::{EpochId, EventId, Mono, Wall};
 use trunkline_protocol::history::Recent;
@@ -16,6 +17,7 @@ use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
 use crate::encode::read;
 use crate::failpoint;
+use crate::ground::Standing;
 use crate::kafka::KafkaError;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Passing, Tail, Tailed};
@@ -54,10 +56,18 @@ pub struct Certify {
     rules: Certifier,
     writer: Writer,
     facts: Tail<Stamped>,
-    said: Tail<Vec<u8>>,
+    said: Tail<(String, Vec<u8>)>,
     tasks: Supervisor,
     asked: u64,
     recent: Arc<Mutex<Recent>>,
+    /// The newest certificate of every interval, by key: what a new topic under the old name lacks.
+    kept: BTreeMap<String, Vec<u8>>,
+    /// How often the topic was found anew.
+    filled: u64,
+    /// When it is filled again with what nobody else wrote.
+    fill_at: Option<Mono>,
+    /// Keys of what it holds since it was found anew.
+    again: BTreeSet<String>,
 }
 
 /// The output topics while they are followed; reading them anew begins with another one.
@@ -106,7 +116,7 @@ impl Certify {
         tasks.spawn("facts", work);
         let certificates = settings.certificates_topic.clone();
         let (said, work) = tail::follow(kafka.clone(), certificates, From::Beginning, |r| {
-            Some(r.value().to_vec())
+            Some((r.key()?.to_owned(), r.value().to_vec()))
         });
         tasks.spawn("certificates", work);
         let rules = Certifier::new(settings.timings.clone()).among(settings.place, settings.count);
@@ -122,6 +132,10 @@ impl Certify {
             tasks,
             asked: 0,
             recent,
+            kept: BTreeMap::new(),
+            filled: 0,
+            fill_at: None,
+            again: BTreeSet::new(),
         })
     }
 
@@ -129,7 +143,10 @@ impl Certify {
     ///
     /// # Errors
     /// When a topic cannot be read at the start.
-    pub async fn run(mut self) -> Result<(), KafkaError> {
+    pub async fn run(
+        mut self,
+        mut standing: watch::Receiver<Arc<Standing>>,
+    ) -> Result<(), KafkaError> {
         self.read_what_was_said().await;
         let mut output = self.read_output();
         let mut barrier: Option<Barrier> = None;
@@ -142,6 +159,9 @@ impl Certify {
                 biased;
                 () = self.clock.sleep_until(Some(look_at)) => {
                     look_at = self.look_again();
+                    if self.fill_at.is_some_and(|at| at <= self.clock.mono()) {
+                        self.fill();
+                    }
                     if barrier.is_none() && self.rules.must_read_again() {
                         output = self.read_output();
                     }
@@ -167,13 +187,23 @@ impl Certify {
                         });
                     }
                 }
+                Ok(()) = standing.changed() => {
+                    let anew = standing.borrow_and_update().anew.get("certificates").copied();
+                    if anew.is_some_and(|count| count != self.filled) {
+                        self.filled = anew.unwrap_or_default();
+                        self.writer.renew();
+                        self.again.clear();
+                        // one replica says it, or an older revision could come behind a newer
+                        self.fill_at = Some(self.clock.mono() + FILL * self.settings.place);
+                    }
+                }
                 () = self.writer.attend() => {}
                 Some(tailed) = self.facts.recv() => match tailed {
                     Tailed::Record(stamped) => self.rules.fact(&stamped),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.facts = true),
                 },
                 Some(tailed) = self.said.recv() => match tailed {
-                    Tailed::Record(value) => self.said(&value),
+                    Tailed::Record((key, value)) => self.said(key, value),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.said = true),
                 },
                 Some(tailed) = output.quarantine.recv() => match tailed {
@@ -211,7 +241,7 @@ impl Certify {
                     Tailed::CaughtUp(_) => facts = true,
                 },
                 Some(tailed) = self.said.recv() => match tailed {
-                    Tailed::Record(value) => self.said(&value),
+                    Tailed::Record((key, value)) => self.said(key, value),
                     Tailed::CaughtUp(_) => said = true,
                 },
                 else => return,
@@ -228,10 +258,24 @@ impl Certify {
         self.rules.seen(seen);
     }
 
-    fn said(&mut self, value: &[u8]) {
-        if let Some(certificate) = read::certificate(value, &self.encoder.source.instance) {
+    fn said(&mut self, key: String, value: Vec<u8>) {
+        if let Some(certificate) = read::certificate(&value, &self.encoder.source.instance) {
             self.rules.published(certificate);
+            self.again.insert(key.clone());
+            self.kept.insert(key, value);
         }
+    }
+
+    /// Writes every certificate again that is not there.
+    fn fill(&mut self) {
+        self.fill_at = None;
+        let topic = self.settings.certificates_topic.clone();
+        let mut records = 0_u64;
+        for (key, value) in self.kept.iter().filter(|(key, _)| !self.again.contains(*key)) {
+            self.writer.write(&topic, None, key, value.clone());
+            records += 1;
+        }
+        tracing::warn!(code = "topic_filled", topic = %topic, records, "what this process knows of the topic is written again");
     }
 
     /// Follows the output topics from where something was not said yet.
@@ -273,7 +317,8 @@ impl Certify {
             let timings = &self.settings.timings;
             failpoint::pass("cert.before");
             let (key, value) = self.encoder.certificate(&certificate, error, timings);
-            self.writer.write(&self.settings.certificates_topic, None, &key, value);
+            self.writer.write(&self.settings.certificates_topic, None, &key, value.clone());
+            self.kept.insert(key, value);
             failpoint::pass("cert.sent");
             self.tell(&certificate);
         }
@@ -298,6 +343,8 @@ impl Certify {
 const LOOK: Duration = Duration::from_secs(10);
 /// A certificate of the replica before this one has arrived by then.
 const LEAST_DELAY: Duration = Duration::from_secs(2);
+/// The replica before this one has found the topic anew, and filled it, by then.
+const FILL: Duration = Duration::from_secs(30);
 
 /// A topic that can no longer be read: the process says so and starts anew.
 fn unread(ended: TaskEnd) -> Result<(), KafkaError> {

@@ -8,6 +8,7 @@ use tokio::sync::watch;
 use trunkline_protocol::ground::{Change, Ground, Watch};
 
 use crate::kafka::KafkaError;
+use crate::kafka::admin::Remake;
 use crate::kafka::look::{Looker, Place};
 use crate::kafka::settings::KafkaSettings;
 use crate::observe::metrics::GroundMetrics;
@@ -18,7 +19,7 @@ use crate::observe::status::StatusBoard;
 pub struct Standing {
     /// As it was seen last.
     pub ground: Ground,
-    /// How often a topic was found without what it had held, by what it is for.
+    /// How often a topic was found without what it had held, or perhaps without it, by what it is for.
     pub anew: BTreeMap<String, u64>,
 }
 
@@ -30,6 +31,7 @@ pub struct Watcher {
     looker: Arc<Looker>,
     names: BTreeMap<String, String>,
     rules: Watch,
+    remake: Option<Remake>,
     metrics: GroundMetrics,
     board: StatusBoard,
     standing: watch::Sender<Arc<Standing>>,
@@ -44,6 +46,7 @@ impl Watcher {
         kafka: &KafkaSettings,
         places: Vec<Place>,
         earlier: Ground,
+        remake: Option<Remake>,
         metrics: GroundMetrics,
         board: StatusBoard,
     ) -> Result<Self, KafkaError> {
@@ -54,6 +57,7 @@ impl Watcher {
             looker: Arc::new(Looker::new(kafka, places)?),
             names,
             rules: Watch::new(earlier),
+            remake,
             metrics,
             board,
             standing: watch::Sender::new(Arc::new(standing)),
@@ -74,8 +78,30 @@ impl Watcher {
                 let changes = self.rules.look(look);
                 self.tell(&changes);
                 self.show();
+                self.make().await;
             }
             tokio::time::sleep(EVERY).await;
+        }
+    }
+
+    /// Creates what does not exist, where that is wanted.
+    async fn make(&self) {
+        let Some(remake) = &self.remake else { return };
+        for role in self.rules.gone() {
+            let topic = self.name(role);
+            match remake.make(&topic).await {
+                Ok(()) => tracing::warn!(
+                    code = "topic_created",
+                    topic = %topic,
+                    "the topic is created again, as kafka.create_topics says"
+                ),
+                Err(error) => tracing::error!(
+                    code = "topic_not_created",
+                    topic = %topic,
+                    error = %error,
+                    "the topic cannot be created again yet"
+                ),
+            }
         }
     }
 
@@ -115,7 +141,7 @@ impl Watcher {
                 }
                 Change::Back { topic } => {
                     self.metrics.changed("back");
-                    tracing::info!(code = "topic_back", topic = %self.name(topic), "the topic is there again, with what it held");
+                    tracing::info!(code = "topic_back", topic = %self.name(topic), "the topic is there again");
                 }
                 Change::Anew { topic } => {
                     self.metrics.changed("anew");
@@ -128,11 +154,8 @@ impl Watcher {
             }
         }
         let anew = changes.iter().filter_map(|change| match change {
-            Change::Anew { topic } => Some(topic),
-            Change::Cluster { .. }
-            | Change::Partitions { .. }
-            | Change::Gone { .. }
-            | Change::Back { .. } => None,
+            Change::Anew { topic } | Change::Back { topic } => Some(topic),
+            Change::Cluster { .. } | Change::Partitions { .. } | Change::Gone { .. } => None,
         });
         self.standing.send_if_modified(|standing| {
             let mut next = Standing { ground: self.rules.ground().clone(), ..(**standing).clone() };

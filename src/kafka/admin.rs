@@ -42,6 +42,34 @@ pub struct TopicCheck {
     pub patience: Duration,
 }
 
+/// Creates a topic that was deleted, as the check at the start would.
+pub struct Remake {
+    admin: AdminClient<Quiet>,
+    check: TopicCheck,
+}
+
+impl Remake {
+    /// `None` where topics are not to be created.
+    ///
+    /// # Errors
+    /// When the client library refuses its settings.
+    pub fn new(settings: &KafkaSettings, check: TopicCheck) -> Result<Option<Self>, KafkaError> {
+        let admin = settings.client().create_with_context(Quiet).map_err(KafkaError::Settings)?;
+        Ok(check.create_partitions.is_some().then_some(Self { admin, check }))
+    }
+
+    /// Creates it.
+    ///
+    /// # Errors
+    /// What the broker says.
+    pub async fn make(&self, topic: &str) -> Result<(), KafkaError> {
+        match self.check.topics.iter().find(|want| want.name == topic) {
+            Some(want) => create(&self.admin, &self.check, want).await,
+            None => Ok(()),
+        }
+    }
+}
+
 /// What is weaker than promised, one line per topic; empty when all is well.
 pub type Weaknesses = Vec<String>;
 

@@ -179,6 +179,8 @@ impl<T> Follower<T> {
         let mut config = settings.client();
         config.set("group.id", "trunkline-tail").set("enable.auto.commit", "false");
         config.set("auto.offset.reset", "earliest");
+        // a topic that is created again is found soon
+        config.set("topic.metadata.refresh.interval.ms", "10000");
         // what has not been asked for yet waits at the broker, not in our memory
         config.set("queued.max.messages.kbytes", "8192").set("queued.min.messages", "1000");
         let consumer = config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
@@ -332,6 +334,8 @@ impl<T> Follower<T> {
     /// Notes up to where there are records now.
     fn owe(&mut self, number: u64) {
         match self.ends() {
+            // without partitions there is no topic at the moment: nobody knows where it ends
+            Ok(ends) if ends.is_empty() => self.unanswered = Some(number),
             Ok(ends) => {
                 // whoever asks waits for what lies in new partitions as well
                 if ends.keys().any(|id| !self.next.contains_key(id)) {

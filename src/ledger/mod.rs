@@ -3,6 +3,7 @@
 //! Facts go into the compacted state topic and come back from it, those of other writers too; gaps
 //! are the complement. See `trunkline_protocol::ledger`.
 
+mod kept;
 pub(crate) mod startup;
 pub(crate) mod writer;
 
@@ -21,6 +22,7 @@ use trunkline_protocol::timings::Timings;
 
 pub use startup::LedgerError;
 
+use self::kept::Kept;
 use self::startup::{Place, fact, ground_note, json, read_facts};
 use self::writer::Writer;
 use crate::clock::Clock;
@@ -80,6 +82,10 @@ pub struct Ledger {
     twin: Option<WriterId>,
     /// What topics stand on, as the state topic says.
     ground: Ground,
+    /// What the state topic holds.
+    kept: Kept,
+    /// Topics that were found anew, and how often that was answered.
+    filled: BTreeMap<String, u64>,
 }
 
 /// All that is known of a shard, and whether this replica speaks for it.
@@ -131,7 +137,9 @@ impl Ledger {
             patience: settings.patience,
         };
         let nonce = settings.writer_id;
-        let ground = read_facts(&place, nonce, &mut writer, &mut tail, &mut keeper, clock).await?;
+        let mut kept = Kept::default();
+        let known = (&mut keeper, &mut kept);
+        let ground = read_facts(&place, nonce, &mut writer, &mut tail, known, clock).await?;
         keeper.introduce(settings.roster.me(), clock.now().wall);
         // an earlier process may have died between a fact and its record: what is open is told again
         let told = keeper.shards().values().flat_map(|ledger| ledger.gaps());
@@ -153,6 +161,8 @@ impl Ledger {
             clock_wrong: false,
             twin: None,
             ground,
+            kept,
+            filled: BTreeMap::new(),
         };
         ledger.show_gaps();
         Ok(ledger)
@@ -249,6 +259,9 @@ impl Ledger {
                 Some(Tailed::Record(record)) = self.tail.recv() => {
                     if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
                         self.keeper.read(&stamped, self.clock.now().wall);
+                        if let Some(key) = record.key.and_then(|key| String::from_utf8(key).ok()) {
+                            self.kept.keep(key, stamped.shard, stamped.writer, record.value);
+                        }
                     }
                 }
                 Some(look) = self.looks.1.recv() => {
@@ -256,7 +269,7 @@ impl Ledger {
                 }
                 Ok(()) = standing.changed() => {
                     let standing = Arc::clone(&standing.borrow_and_update());
-                    self.stands_on(&standing.ground);
+                    self.stands_on(&standing);
                 }
                 () = self.writer.attend() => {}
                 () = self.clock.sleep_until(due) => {
@@ -272,13 +285,62 @@ impl Ledger {
     }
 
     /// From here on records lie elsewhere: whoever reads the facts later has to know since when.
-    fn stands_on(&mut self, ground: &Ground) {
+    fn stands_on(&mut self, standing: &Standing) {
+        let ground = &standing.ground;
+        for (topic, count) in &standing.anew {
+            if self.filled.insert(topic.clone(), *count) == Some(*count) {
+                continue;
+            }
+            match topic.as_str() {
+                "state" => self.fill_state(ground),
+                "gaps" => self.fill_gaps(),
+                _ => {} // others fill theirs, or nobody can
+            }
+        }
         if self.ground != *ground {
             self.ground = ground.clone();
             let at = self.clock.now().wall;
             let (key, note) = ground_note(&self.settings.instance, at, ground);
             self.writer.write(&self.settings.state_topic, Some(0), &key, note);
         }
+    }
+
+    fn partition(&self, shard: u16) -> Option<i32> {
+        i32::try_from(usize::from(shard) % self.partitions).ok()
+    }
+
+    /// Writes every fact again. What is proven stays proven: the records it speaks of are in other
+    /// topics, and this process knows all that the topic held.
+    fn fill_state(&mut self, ground: &Ground) {
+        self.partitions = ground.partitions.get("state").copied().unwrap_or(self.partitions).max(1);
+        let place = startup::owner_note(&self.settings.org_id, &self.settings.instance);
+        self.writer.renew();
+        let topic = self.settings.state_topic.clone();
+        self.writer.write(&topic, Some(0), &place.0, place.1);
+        let (key, note) = ground_note(&self.settings.instance, self.clock.now().wall, ground);
+        self.writer.write(&topic, Some(0), &key, note);
+        let mut facts = 0_u64;
+        for (shard, key, value) in self.kept.all(self.settings.writer_id) {
+            self.writer.write(&topic, self.partition(shard), &key, value);
+            facts += 1;
+        }
+        tracing::warn!(code = "topic_filled", topic = %topic, records = facts, "what this process knows of the topic is written again");
+    }
+
+    /// Writes every gap again, closed ones too.
+    fn fill_gaps(&mut self) {
+        self.writer.renew();
+        let living = self.keeper.living_replicas(self.clock.now().wall);
+        let roster = &self.settings.roster;
+        let ours = self.keeper.shards().iter().filter(|(s, _)| roster.is_in_charge(**s, &living));
+        let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
+        let gaps: Vec<(u16, Gap)> = gaps.map(|(shard, gap)| (shard, gap.clone())).collect();
+        let topic = self.settings.gaps_topic.clone();
+        for (shard, gap) in &gaps {
+            let (key, value) = self.encoder.gap(*shard, gap, &self.settings.timings);
+            self.writer.write(&topic, None, &key, value);
+        }
+        tracing::warn!(code = "topic_filled", topic = %topic, records = gaps.len(), "what this process knows of the topic is written again");
     }
 
     fn apply(&mut self) {
@@ -303,10 +365,14 @@ impl Ledger {
 
     fn write(&mut self, stamped: &Stamped) {
         failpoint::pass(before(&stamped.fact));
-        let partition = usize::from(stamped.shard) % self.partitions;
-        let partition = i32::try_from(partition).ok();
-        let key = stamped.key(&self.settings.instance);
-        self.writer.write(&self.settings.state_topic, partition, &key, json(stamped));
+        let (key, value) = (stamped.key(&self.settings.instance), json(stamped));
+        self.writer.write(
+            &self.settings.state_topic,
+            self.partition(stamped.shard),
+            &key,
+            value.clone(),
+        );
+        self.kept.keep(key, stamped.shard, stamped.writer, value);
         if matches!(stamped.fact, Fact::Claim { .. }) {
             failpoint::pass("state.claim.sent");
         }

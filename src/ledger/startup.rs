@@ -11,6 +11,7 @@ use trunkline_protocol::domain::{Disposition, Wall, WriterId};
 use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::{Keeper, Stamped, VERSION};
 
+use super::kept::Kept;
 use super::writer::Writer;
 use crate::clock::Clock;
 use crate::failpoint;
@@ -84,6 +85,12 @@ enum Note {
     Ground { v: u8, at: Wall, ground: Ground },
 }
 
+/// Says whose the state topic is.
+pub(super) fn owner_note(org: &str, instance: &str) -> (String, Vec<u8>) {
+    let (org, instance) = (org.to_owned(), instance.to_owned());
+    ("owner".to_owned(), json(&Note::Owner { v: VERSION, org, instance }))
+}
+
 /// Says what topics stand on, for whoever reads the state topic later: one record for each change.
 pub(super) fn ground_note(instance: &str, at: Wall, ground: &Ground) -> (String, Vec<u8>) {
     let note = Note::Ground { v: VERSION, at, ground: ground.clone() };
@@ -105,9 +112,10 @@ pub(super) async fn read_facts(
     nonce: WriterId,
     writer: &mut Writer,
     tail: &mut Tail<ReadBack>,
-    keeper: &mut Keeper,
+    known: (&mut Keeper, &mut Kept),
     clock: Clock,
 ) -> Result<Ground, LedgerError> {
+    let (keeper, kept) = known;
     // one key for all processes: the topic does not grow by a barrier with every start
     let key = format!("{}/barrier", place.instance);
     let note = json(&Note::Barrier { v: VERSION, nonce });
@@ -136,7 +144,12 @@ pub(super) async fn read_facts(
             Understood::Fact(stamped) if stamped.v > VERSION => {
                 return Err(LedgerError::Newer { topic: place.topic.to_owned(), found: stamped.v });
             }
-            Understood::Fact(stamped) => keeper.read(&stamped, clock.now().wall),
+            Understood::Fact(stamped) => {
+                keeper.read(&stamped, clock.now().wall);
+                if let Some(key) = record.key.and_then(|key| String::from_utf8(key).ok()) {
+                    kept.keep(key, stamped.shard, stamped.writer, record.value);
+                }
+            }
             Understood::Note(Note::Barrier { nonce: theirs, .. }) if theirs == nonce => {
                 seen.insert(record.partition);
             }
@@ -167,9 +180,8 @@ pub(super) async fn read_facts(
         }
     }
     if !owned {
-        let (org, instance) = (place.org.to_owned(), place.instance.to_owned());
-        let owner = json(&Note::Owner { v: VERSION, org, instance });
-        writer.write(place.topic, Some(0), "owner", owner);
+        let (key, owner) = owner_note(place.org, place.instance);
+        writer.write(place.topic, Some(0), &key, owner);
     }
     Ok(ground.map(|(_, ground)| ground).unwrap_or_default())
 }

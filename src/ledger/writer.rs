@@ -68,6 +68,13 @@ impl Writer {
         self.send(&id);
     }
 
+    /// The topic is another one under its old name: a producer that knew the old one might not find it
+    /// for a while, or be refused for the order of its records.
+    pub(crate) fn renew(&mut self) {
+        self.replace();
+        self.again_at = Some(self.clock.mono());
+    }
+
     /// Records that are not acknowledged.
     pub(crate) fn open(&self) -> usize {
         self.open.len()
@@ -105,16 +112,7 @@ impl Writer {
     fn again(&mut self) {
         self.again_at = None;
         if self.watch.poll().is_some() || self.producer.is_fatal() {
-            match Producer::new(&self.settings) {
-                Ok((producer, reports)) => {
-                    (self.producer, self.reports) = (producer, reports);
-                    self.watch = ProducerWatch::new(STALL);
-                    self.open.values_mut().for_each(|open| open.token = None);
-                }
-                Err(error) => {
-                    tracing::error!(code = "proof_producer", error = %error, "no producer for the proof can be made");
-                }
-            }
+            self.replace();
         }
         let waiting: Vec<_> = self
             .open
@@ -123,6 +121,19 @@ impl Writer {
             .map(|(id, _)| id.clone())
             .collect();
         waiting.iter().for_each(|id| self.send(id));
+    }
+
+    fn replace(&mut self) {
+        match Producer::new(&self.settings) {
+            Ok((producer, reports)) => {
+                (self.producer, self.reports) = (producer, reports);
+                self.watch = ProducerWatch::new(STALL);
+                self.open.values_mut().for_each(|open| open.token = None);
+            }
+            Err(error) => {
+                tracing::error!(code = "proof_producer", error = %error, "no producer for the proof can be made");
+            }
+        }
     }
 
     fn send(&mut self, id: &(String, String)) {

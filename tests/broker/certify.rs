@@ -134,7 +134,9 @@ async fn a_record_that_comes_after_its_certificate_is_counted_and_certifying_goe
     let certify =
         Certify::new(settings, clock, encoder, metrics.proof.clone(), recent).expect("ready");
     let mut tasks = Supervisor::new();
-    tasks.spawn("certify", certify.run());
+    // nothing changes under the topics here
+    let (_, standing) = tokio::sync::watch::channel(Arc::default());
+    tasks.spawn("certify", certify.run(standing));
 
     assert_eq!(topics.said(from, 1).await.counts.live, 1);
     topics.event("late", Wall(from.0 + 600));

@@ -11,6 +11,7 @@ import time
 import unittest
 
 import fastavro
+from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
 
 from cluster import Cluster, say
@@ -74,12 +75,27 @@ class Ground(unittest.TestCase):
     def status(self, app: Trunkline) -> dict:
         return json.loads(get(app.admin + "/api/v1/status"))
 
+    def raw(self, topic: str) -> list[dict]:
+        def found():
+            try:
+                return records(self.cluster.bootstrap, topic)
+            except (KafkaException, KeyError):  # it was created a moment ago
+                return None
+
+        return wait_for(found, 20, 0.5)[0]
+
     def read(self, topic: str) -> list[dict]:
-        """The newest value of every key, decoded; without keys, all of them."""
-        found = records(self.cluster.bootstrap, topic)[0]
+        """The newest value of every key, decoded."""
+        return list(dict(self.decoded(topic)).values())
+
+    def every(self, topic: str) -> list[dict]:
+        return [record for _, record in self.decoded(topic)]
+
+    def decoded(self, topic: str) -> list[tuple]:
+        found = self.raw(topic)
         known = {n: fastavro.parse_schema(json.loads(text)) for n, text in schemas(self.cluster.registry, values(found)).items()}
         decode = lambda value: fastavro.schemaless_reader(io.BytesIO(value[5:]), known[int.from_bytes(value[1:5], "big")])
-        return list({raw["key"]: decode(value) for raw, value in zip(found, values(found))}.values())
+        return [(raw["key"], decode(value)) for raw, value in zip(found, values(found))]
 
     def judge(self, sim: Sim):
         """What the independent verifier says of the topics, the simulator's ledger aside."""
@@ -119,7 +135,7 @@ class Ground(unittest.TestCase):
             time.sleep(8)
             self.assertEqual(self.said(again, "partitions_changed"), [], "the state topic says it already")
             self.assertEqual(again.stop(seconds=30)[0], 0)
-            grounds = [fact for fact in map(json.loads, values(records(self.cluster.bootstrap, STATE)[0])) if fact["kind"] == "ground"]
+            grounds = [fact for fact in map(json.loads, values(self.raw(STATE))) if fact["kind"] == "ground"]
             self.assertEqual([note["ground"]["partitions"]["events"] for note in grounds], [4, 9])
             self.assertLess(abs(grounds[1]["at"] / 1000 - raised), 15)
             certificates = self.read(CERTIFICATES)
@@ -128,6 +144,107 @@ class Ground(unittest.TestCase):
             report = self.judge(sim)
             say(f"{len(certificates)} certificates, {len(beyond)} of them with new partitions; {dict(report.figures)}")
             self.assertEqual(report.contradictions, [])
+
+    def keys(self, topic: str) -> set[str]:
+        return {raw["key"] for raw in self.raw(topic)}
+
+    def facts(self) -> list[dict]:
+        return [fact for fact in map(json.loads, values(self.raw(STATE))) if "writer" in fact]
+
+    def with_a_gap(self, sim: Sim, **changes) -> Trunkline:
+        """A process that follows one which ended five seconds before: what lies between is a gap."""
+        self.assertEqual(self.run_app(sim, **changes).stop(seconds=30)[0], 0)
+        time.sleep(5)
+        app = self.run_app(sim, **changes)
+        there = lambda: self.keys(GAPS) and len(self.keys(CERTIFICATES)) > 2
+        self.assertTrue(wait_for(there, 90, 2), "a gap and certificates")
+        return app
+
+    def all_again(self, app: Trunkline, sim: Sim, before: tuple, began: float):
+        gaps, certificates, facts = before
+        there = lambda: gaps <= self.keys(GAPS) and certificates <= self.keys(CERTIFICATES)
+        self.assertTrue(wait_for(there, 60, 1), [gaps - self.keys(GAPS), certificates - self.keys(CERTIFICATES)])
+        # a claim only grows: of each epoch a wider one may have taken its place
+        claims = lambda known: {fact["epoch"]: fact["interval"]["to"] for fact in known if fact["kind"] == "claim"}
+        others = lambda known: {json.dumps(fact, sort_keys=True) for fact in known if fact["kind"] in ("epoch", "end", "doubt", "set", "replica")}
+        def proven():
+            now = self.facts()
+            grown = claims(now)
+            return others(facts) <= others(now) and all(to <= grown.get(epoch, 0) for epoch, to in claims(facts).items())
+        self.assertTrue(wait_for(proven, 60, 1), "every fact is there again")
+        say(f"{len(gaps)} gaps, {len(certificates)} certificates, {len(facts)} facts are there again {time.monotonic() - began:.1f} s later")
+        self.assertTrue(wait_for(lambda: not any(key.startswith("trunkline_topic_missing") and value for key, value in app.metrics().items()), 20))
+        self.assertTrue(wait_for(lambda: self.status(app)["checks"]["topics"]["ok"], 20))
+        time.sleep(20)
+        self.assertEqual(app.stop(seconds=30)[0], 0)
+        report = self.judge(sim)
+        say(str(dict(report.figures)))
+        self.assertEqual(report.contradictions, [])
+        # the next process knows what the one before it knew
+        covered = self.status(again := self.run_app(sim))["coverage"]["0"]
+        self.assertTrue(covered["gaps"] is not None and self.said(again, "foreign_state") == [])
+        self.assertEqual(again.stop(seconds=30)[0], 0)
+
+    def before(self) -> tuple:
+        return self.keys(GAPS), self.keys(CERTIFICATES), self.facts()
+
+    def test_2_deleted_topics_of_proof_are_created_and_filled_again(self):
+        with Sim("--rate", "50", "--wait-for-channels", "2") as sim:
+            app = self.with_a_gap(sim, kafka__create_topics=True)
+            before, began = self.before(), time.monotonic()
+            for future in self.admin.delete_topics([GAPS, CERTIFICATES, STATE], request_timeout=30).values():
+                future.result()
+            for code in ("topic_gone", "topic_created", "topic_filled"):
+                self.until_said(app, code)
+            self.all_again(app, sim, before, began)
+
+    def test_3_without_leave_to_create_them_records_wait_until_somebody_does(self):
+        with Sim("--rate", "50", "--wait-for-channels", "2") as sim:
+            app = self.with_a_gap(sim)
+            before = self.before()
+            self.delete(GAPS, CERTIFICATES, STATE)
+            self.assertEqual(self.until_said(app, "topic_gone")["topic"] in TOPICS, True)
+            missing = lambda: sum(value for key, value in app.metrics().items() if key.startswith("trunkline_topic_missing"))
+            self.assertTrue(wait_for(lambda: missing() == 3, 20))
+            check = self.status(app)["checks"]["topics"]
+            self.assertFalse(check["ok"])
+            self.assertIn(STATE, check["detail"])
+            open_gaps = lambda: {gap["gap"] for gap in self.status(app)["coverage"]["0"]["gaps"]}
+            old = open_gaps()
+            # no channel is left: another gap, while there is no topic for it
+            sim.fault("http_status", for_ms=8000, args={"status": 503})
+            sim.fault("reset")
+            sim.fault("reset")
+            self.assertTrue(wait_for(lambda: open_gaps() - old, 40, 1), "a gap")
+            time.sleep(20)
+            self.assertEqual(self.said(app, "topic_created"), [])
+            known = open_gaps()
+            self.create(GAPS, CERTIFICATES, STATE)
+            began = time.monotonic()
+            self.assertTrue(wait_for(lambda: known <= {gap["gap_id"] for gap in self.read(GAPS)}, 60, 1), known)
+            self.all_again(app, sim, before, began)
+
+    def test_4_a_deleted_topic_of_events_is_created_again_and_what_came_meanwhile_waits_for_it(self):
+        with Sim("--rate", "50", "--wait-for-channels", "2") as sim:
+            app = self.run_app(sim, kafka__create_topics=True)
+            time.sleep(10)
+            for future in self.admin.delete_topics([EVENTS], request_timeout=30).values():
+                future.result()
+            gone = sim.ledger()[-1]["seq"]
+            self.until_said(app, "topic_created")
+            self.assertTrue(wait_for(lambda: EVENTS in self.admin.list_topics(timeout=10).topics, 30))
+            began = time.monotonic()
+            self.assertTrue(wait_for(lambda: app.metrics()["trunkline_events_in_flight"] < 50, 90, 1), app.metrics()["trunkline_events_in_flight"])
+            say(f"what had waited is written {time.monotonic() - began:.1f} s after the topic is there")
+            time.sleep(5)
+            self.assertEqual(app.stop(seconds=60)[0], 0)
+            ledger = [entry for entry in sim.ledger() if entry["delivered"]]
+            bodies = {record["payload"] for record in self.every(EVENTS)}
+            wanted = [entry for entry in ledger if entry["seq"] > gone][:-100]
+            self.assertGreater(len(wanted), 200)
+            missing = [entry["seq"] for entry in wanted if entry["body"] not in bodies]
+            say(f"{len(wanted)} events since the topic was deleted, {len(missing)} of them missing")
+            self.assertEqual(missing, [])
 
 
 if __name__ == "__main__":

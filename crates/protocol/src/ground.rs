@@ -2,7 +2,8 @@
 //! partitions or puts another cluster in the place of this one asks nobody here; so it is looked at.
 //!
 //! ```text
-//! there ── missing twice ──► gone ── there ──► back, or anew
+//! there ── missing twice ──► gone
+//!   │ └─── missing ── there ─► back: perhaps the same, perhaps filled again meanwhile
 //!   └───── an end lies before where it was ──► anew: what it held is not there any more
 //! ```
 
@@ -66,7 +67,7 @@ pub enum Change {
         /// Which.
         topic: String,
     },
-    /// It was only not seen, and holds what it held.
+    /// It was not seen for a while, and reaches as far as before at least.
     Back {
         /// Which.
         topic: String,
@@ -128,14 +129,14 @@ impl Watch {
         ends: BTreeMap<i32, i64>,
         changes: &mut Vec<Change>,
     ) {
-        self.doubtful.remove(&topic);
-        let was_gone = self.gone.remove(&topic);
+        let was_missing = self.doubtful.remove(&topic);
+        self.gone.remove(&topic);
         let before = self.ends.insert(topic.clone(), ends.clone()).unwrap_or_default();
         // an end never moves back while the topic lives, whatever is compacted or expires
         let fell = |(id, before): (&i32, &i64)| ends.get(id).is_none_or(|end| end < before);
         if before.iter().any(fell) {
             changes.push(Change::Anew { topic: topic.clone() });
-        } else if was_gone {
+        } else if was_missing {
             changes.push(Change::Back { topic: topic.clone() });
         }
         let from = self.known.partitions.insert(topic.clone(), partitions);
@@ -195,11 +196,12 @@ mod tests {
     }
 
     #[test]
-    fn a_topic_that_was_not_seen_for_a_while_is_back_with_what_it_held() {
-        assert_eq!(after(vec![there(&[5]), Sight::Missing, there(&[6])]), [], "one look is none");
-        let looks = vec![there(&[5]), Sight::Missing, Sight::Missing, there(&[6])];
+    fn a_topic_that_was_not_seen_for_a_while_is_back_though_it_reaches_as_far() {
         let (gone, back) = (Change::Gone { topic: topic() }, Change::Back { topic: topic() });
-        assert_eq!(after(looks), [gone, back]);
+        let once = vec![there(&[5]), Sight::Missing, there(&[6])];
+        assert_eq!(after(once), vec![back.clone()], "one look says nothing yet");
+        let twice = vec![there(&[5]), Sight::Missing, Sight::Missing, there(&[6])];
+        assert_eq!(after(twice), [gone, back]);
     }
 
     #[test]

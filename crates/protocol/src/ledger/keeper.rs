@@ -189,10 +189,10 @@ impl Keeper {
                 }
                 // as of the claim, so that a dead writer's last words do not make it live
                 Fact::Claim { epoch, interval } => {
-                    self.peers.insert(*epoch, interval.to);
+                    self.spoke(*epoch, interval.to);
                     self.twins.heard(stamped.writer, interval.to);
                 }
-                Fact::Epoch { epoch, from, .. } => _ = self.peers.insert(*epoch, *from),
+                Fact::Epoch { epoch, from, .. } => self.spoke(*epoch, *from),
                 Fact::End { epoch, .. } => _ = self.peers.remove(epoch),
                 Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } => {}
                 Fact::Gap(_) | Fact::Written { .. } | Fact::Audit(_) => {}
@@ -201,6 +201,12 @@ impl Keeper {
         if !goes_on {
             self.look_soon(now);
         }
+    }
+
+    /// Facts may come again, when their topic is filled again.
+    fn spoke(&mut self, epoch: EpochId, at: Wall) {
+        let seen = self.peers.entry(epoch).or_insert(at);
+        *seen = at.max(*seen);
     }
 
     /// Whether it is the next claim of an epoch that is known to live: that makes no hole, and closes
