@@ -15,7 +15,9 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::{oneshot, watch};
 use trunkline_protocol::domain::{EventId, GapId, Mono, Wall, WriterId};
 use trunkline_protocol::ground::Ground;
-use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, Known, News, ShardLedger, Stamped};
+use trunkline_protocol::ledger::{
+    Action, Fact, Gap, Keeper, Known, News, Owner, Ownership, ShardLedger, Stamped, Word,
+};
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
@@ -23,7 +25,7 @@ use trunkline_protocol::timings::Timings;
 pub use startup::LedgerError;
 
 use self::kept::Kept;
-use self::startup::{Place, fact, ground_note, json, read_facts};
+use self::startup::{Place, fact, ground_note, json, owner, owner_note, read_facts};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
@@ -84,6 +86,9 @@ pub struct Ledger {
     ground: Ground,
     /// What the state topic holds.
     kept: Kept,
+    ownership: Ownership,
+    /// When somebody else called the state topic theirs.
+    contested_at: Option<Mono>,
     /// Topics that were found anew, and how often that was answered.
     filled: BTreeMap<String, u64>,
 }
@@ -104,6 +109,8 @@ pub type Look = oneshot::Sender<Vec<Looked>>;
 /// How long final claims may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
+/// So long it is shown that somebody else started on the state topic; they end by themselves.
+const CONTEST: Duration = Duration::from_secs(600);
 /// A clock that is further off misleads whoever compares its logs with records.
 const CLOCK_WRONG_MS: i64 = 10_000;
 
@@ -129,16 +136,12 @@ impl Ledger {
         let kafka = settings.kafka.clone();
         let (mut tail, follow) = tail::follow(kafka, topic, From::Beginning, |r| Some(r.whole()));
         tasks.spawn("state tail", follow);
-        let place = Place {
-            topic: &settings.state_topic,
-            partitions,
-            org: &settings.org_id,
-            instance: &settings.instance,
-            patience: settings.patience,
-        };
+        let place = Place { topic: &settings.state_topic, partitions, patience: settings.patience };
         let nonce = settings.writer_id;
         let mut kept = Kept::default();
-        let known = (&mut keeper, &mut kept);
+        let owner = Owner { org: settings.org_id.clone(), instance: settings.instance.clone() };
+        let mut ownership = Ownership::new(owner);
+        let known = (&mut keeper, &mut kept, &mut ownership);
         let ground = read_facts(&place, nonce, &mut writer, &mut tail, known, clock).await?;
         keeper.introduce(settings.roster.me(), clock.now().wall);
         // an earlier process may have died between a fact and its record: what is open is told again
@@ -162,6 +165,8 @@ impl Ledger {
             twin: None,
             ground,
             kept,
+            ownership,
+            contested_at: None,
             filled: BTreeMap::new(),
         };
         ledger.show_gaps();
@@ -257,7 +262,9 @@ impl Ledger {
                     }
                 },
                 Some(Tailed::Record(record)) = self.tail.recv() => {
-                    if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
+                    if let Some(said) = owner(&record.value) {
+                        self.owned_by(&said);
+                    } else if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
                         self.keeper.read(&stamped, self.clock.now().wall);
                         if let Some(key) = record.key.and_then(|key| String::from_utf8(key).ok()) {
                             self.kept.keep(key, stamped.shard, stamped.writer, record.value);
@@ -313,7 +320,7 @@ impl Ledger {
     /// topics, and this process knows all that the topic held.
     fn fill_state(&mut self, ground: &Ground) {
         self.partitions = ground.partitions.get("state").copied().unwrap_or(self.partitions).max(1);
-        let place = startup::owner_note(&self.settings.org_id, &self.settings.instance);
+        let place = owner_note(self.ownership.ours());
         self.writer.renew();
         let topic = self.settings.state_topic.clone();
         self.writer.write(&topic, Some(0), &place.0, place.1);
@@ -441,6 +448,40 @@ impl Ledger {
         }
         self.clock_wrong = wrong;
         self.show_twin(now.wall);
+        self.show_contest(now.mono);
+    }
+
+    /// Whoever calls the topic theirs after us refuses to start, as soon as they read it; the topic has to
+    /// go on saying that it is ours, for whoever starts next.
+    fn owned_by(&mut self, said: &Owner) {
+        match self.ownership.read(said) {
+            Word::Ours => {}
+            Word::Theirs | Word::Contested => {
+                let (topic, ours) = (&self.settings.state_topic, self.ownership.ours());
+                tracing::error!(
+                    code = "state_shared",
+                    topic = %topic,
+                    their_instance = said.instance,
+                    their_org = said.org,
+                    "another installation started on this state topic: give it a kafka.state_topic of its own"
+                );
+                let (their, org) = (&said.instance, &said.org);
+                let says = format!(
+                    "instance {their:?} of organisation {org} started on {topic} as well: give it a kafka.state_topic of its own"
+                );
+                self.board.conflict(Conflict::State, Some(says));
+                self.contested_at = Some(self.clock.mono());
+                let (key, note) = owner_note(ours);
+                self.writer.write(topic, Some(0), &key, note);
+            }
+        }
+    }
+
+    fn show_contest(&mut self, now: Mono) {
+        if self.contested_at.is_some_and(|at| now.since(at) > CONTEST) {
+            self.contested_at = None;
+            self.board.conflict(Conflict::State, None);
+        }
     }
 
     fn show_twin(&mut self, now: Wall) {

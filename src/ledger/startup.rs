@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trunkline_protocol::domain::{Disposition, Wall, WriterId};
 use trunkline_protocol::ground::Ground;
-use trunkline_protocol::ledger::{Keeper, Stamped, VERSION};
+use trunkline_protocol::ledger::{Keeper, Owner, Ownership, Stamped, VERSION, Word};
 
 use super::kept::Kept;
 use super::writer::Writer;
@@ -78,7 +78,11 @@ impl LedgerError {
 #[serde(tag = "kind", rename_all = "snake_case")]
 enum Note {
     /// Its owner.
-    Owner { v: u8, org: String, instance: String },
+    Owner {
+        v: u8,
+        #[serde(flatten)]
+        owner: Owner,
+    },
     /// The end of a reading.
     Barrier { v: u8, nonce: WriterId },
     /// What topics stand on from here on.
@@ -86,9 +90,19 @@ enum Note {
 }
 
 /// Says whose the state topic is.
-pub(super) fn owner_note(org: &str, instance: &str) -> (String, Vec<u8>) {
-    let (org, instance) = (org.to_owned(), instance.to_owned());
-    ("owner".to_owned(), json(&Note::Owner { v: VERSION, org, instance }))
+pub(super) fn owner_note(owner: &Owner) -> (String, Vec<u8>) {
+    ("owner".to_owned(), json(&Note::Owner { v: VERSION, owner: owner.clone() }))
+}
+
+/// Whose it is, where a record says so.
+pub(super) fn owner(value: &[u8]) -> Option<Owner> {
+    match understand(value) {
+        Understood::Note(Note::Owner { owner, .. }) => Some(owner),
+        Understood::Note(Note::Barrier { .. } | Note::Ground { .. })
+        | Understood::Fact(_)
+        | Understood::Nothing
+        | Understood::Unreadable => None,
+    }
 }
 
 /// Says what topics stand on, for whoever reads the state topic later: one record for each change.
@@ -101,8 +115,6 @@ pub(super) fn ground_note(instance: &str, at: Wall, ground: &Ground) -> (String,
 pub(super) struct Place<'a> {
     pub(super) topic: &'a str,
     pub(super) partitions: usize,
-    pub(super) org: &'a str,
-    pub(super) instance: &'a str,
     pub(super) patience: Duration,
 }
 
@@ -112,12 +124,12 @@ pub(super) async fn read_facts(
     nonce: WriterId,
     writer: &mut Writer,
     tail: &mut Tail<ReadBack>,
-    known: (&mut Keeper, &mut Kept),
+    known: (&mut Keeper, &mut Kept, &mut Ownership),
     clock: Clock,
 ) -> Result<Ground, LedgerError> {
-    let (keeper, kept) = known;
+    let (keeper, kept, ownership) = known;
     // one key for all processes: the topic does not grow by a barrier with every start
-    let key = format!("{}/barrier", place.instance);
+    let key = format!("{}/barrier", ownership.ours().instance);
     let note = json(&Note::Barrier { v: VERSION, nonce });
     for partition in 0..place.partitions {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
@@ -126,7 +138,7 @@ pub(super) async fn read_facts(
     failpoint::pass("state.barrier.sent");
     let deadline = clock.mono() + place.patience;
     let mut seen = BTreeSet::new();
-    let mut owned = false;
+    let mut asked = false;
     let mut ground: Option<(Wall, Ground)> = None;
     while seen.len() < place.partitions {
         let record = tokio::select! {
@@ -152,18 +164,26 @@ pub(super) async fn read_facts(
             }
             Understood::Note(Note::Barrier { nonce: theirs, .. }) if theirs == nonce => {
                 seen.insert(record.partition);
+                if seen.len() == place.partitions && !ownership.is_owned() && !asked {
+                    // somebody else may be starting as well: whose word comes first is read back
+                    asked = true;
+                    seen.remove(&0);
+                    let (owner_key, owner) = owner_note(ownership.ours());
+                    writer.write(place.topic, Some(0), &owner_key, owner);
+                    writer.write(place.topic, Some(0), &format!("{key}/0"), note.clone());
+                }
             }
-            Understood::Note(Note::Owner { org, instance, .. }) => {
-                if org != place.org || instance != place.instance {
+            Understood::Note(Note::Owner { owner: said, .. }) => {
+                if ownership.read(&said) == Word::Theirs {
+                    let ours = ownership.ours();
                     return Err(LedgerError::Foreign {
                         topic: place.topic.to_owned(),
-                        theirs: instance,
-                        their_org: org,
-                        ours: place.instance.to_owned(),
-                        our_org: place.org.to_owned(),
+                        theirs: said.instance,
+                        their_org: said.org,
+                        ours: ours.instance.clone(),
+                        our_org: ours.org.clone(),
                     });
                 }
-                owned = true;
             }
             Understood::Note(Note::Ground { at, ground: seen, .. }) => {
                 if ground.as_ref().is_none_or(|(newest, _)| *newest <= at) {
@@ -178,10 +198,6 @@ pub(super) async fn read_facts(
                 "a record of the state topic cannot be read and is passed over"
             ),
         }
-    }
-    if !owned {
-        let (key, owner) = owner_note(place.org, place.instance);
-        writer.write(place.topic, Some(0), &key, owner);
     }
     Ok(ground.map(|(_, ground)| ground).unwrap_or_default())
 }

@@ -8,7 +8,7 @@ import tempfile
 import time
 import unittest
 
-from harness import EVENTS, Sim, Stand, Trunkline, config, get, total, wait_for
+from harness import EVENTS, STATE, Sim, Stand, Trunkline, config, get, total, wait_for
 
 # a second stands for a minute where the protocol waits
 FAST = {"env": {**os.environ, "TRUNKLINE_TEST_SCALE": "60"}}
@@ -110,6 +110,45 @@ class Conflicts(unittest.TestCase):
             self.assertLessEqual({"replica_shared", "client_shared"} & set(app.codes() + before), set())
         self.assertEqual([app.stop()[0] for app in apps], [0, 0])
         self.all_there(stand, sim)
+
+    def test_of_two_organisations_that_start_on_one_state_topic_one_is_refused_by_name(self):
+        stand = Stand()
+        self.addCleanup(stand.__exit__)
+        sims = [Sim("--rate", "100", "--client", "a:a", "--seed", seed) for seed in ("1", "2")]
+        for sim in sims:
+            self.addCleanup(sim.__exit__)
+        orgs = [json.loads(get(sim.url + "/sim/org"))["id"] for sim in sims]
+        self.assertNotEqual(*orgs)
+        # both have asked before either says that the topic is its own
+        slow = {"env": {**FAST["env"], "FAILPOINTS": "state.barrier.sent=sleep(3000)"}}
+        apps = [Trunkline(tree(stand, sim, "a"), **slow) for sim in sims]
+        for app in apps:
+            self.addCleanup(app.__exit__)
+        ended = lambda: [app.child.poll() for app in apps]
+        self.assertTrue(wait_for(lambda: any(code is not None for code in ended()), 30))
+        self.assertEqual(sorted(ended(), key=str), [65, None])
+        winner = ended().index(None)
+        apps[1 - winner].reader.join(5)
+        last = "".join(apps[1 - winner].log)
+        for word in (*orgs, "give each its own kafka.state_topic"):
+            self.assertIn(word, last)
+        app = apps[winner].wait_ready(30)
+        self.assertTrue(wait_for(lambda: gauge(app, "state") == 1, 10), "it saw the attempt")
+        self.assertEqual(said(app, "state_shared")[0]["their_org"], orgs[1 - winner])
+        # and again, while it runs and when it starts anew
+        self.refused(stand, sims[1 - winner])
+        self.assertEqual(app.stop()[0], 0)
+        self.refused(stand, sims[1 - winner])
+        again = self.start(stand, sims[winner], "a")
+        self.assertNotIn("state", conflicts(again))
+        self.assertEqual(again.stop()[0], 0)
+        self.all_there(stand, sims[winner])
+        writers = {fact["writer"] for fact in map(json.loads, (raw["value"] for raw in stand.records(STATE))) if "writer" in fact}
+        self.assertEqual(len(writers), 2, "who was refused has written no fact")
+
+    def refused(self, stand: Stand, sim: Sim):
+        with Trunkline(tree(stand, sim, "a"), **FAST) as app:
+            self.assertEqual(app.child.wait(30), 65)
 
 
 if __name__ == "__main__":

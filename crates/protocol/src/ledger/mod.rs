@@ -12,12 +12,14 @@
 mod coverage;
 mod facts;
 mod keeper;
+mod owner;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 pub use coverage::{Hole, Living};
 pub use facts::{Audit, Fact, Gap, Known, Reading, Repair, Source, Stamped, VERSION, Want};
 pub use keeper::{Action, Keeper, News, digest, gap_id};
+pub use owner::{Owner, Ownership, Word};
 
 use crate::domain::{
     EpochId, EventId, GapCause, GapId, Interval, IntervalSet, SetDigest, Wall, WriterId,
