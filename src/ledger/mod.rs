@@ -3,6 +3,7 @@
 //! Facts go into the compacted state topic and come back from it, those of other writers too; gaps
 //! are the complement. See `trunkline_protocol::ledger`.
 
+mod around;
 mod kept;
 pub(crate) mod startup;
 pub(crate) mod writer;
@@ -13,10 +14,10 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::{oneshot, watch};
-use trunkline_protocol::domain::{EventId, GapId, Mono, Wall, WriterId};
+use trunkline_protocol::domain::{EventId, GapId, Mono, WriterId};
 use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::{
-    Action, Fact, Gap, Keeper, Known, News, Owner, Ownership, ShardLedger, Stamped, Word,
+    Action, Fact, Gap, Keeper, Known, News, Owner, Ownership, ShardLedger, Stamped,
 };
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::Roster;
@@ -25,7 +26,7 @@ use trunkline_protocol::timings::Timings;
 pub use startup::LedgerError;
 
 use self::kept::Kept;
-use self::startup::{Place, fact, ground_note, json, owner, owner_note, read_facts};
+use self::startup::{Place, fact, json, owner, read_facts};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
@@ -35,7 +36,7 @@ use crate::kafka::reader::{ReadBack, partitions_of};
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail, Tailed};
 use crate::observe::metrics::ProofMetrics;
-use crate::observe::status::{Conflict, Coverage, StatusBoard};
+use crate::observe::status::{Coverage, StatusBoard};
 use crate::supervisor::Supervisor;
 
 /// Where proof is kept, and whose it is.
@@ -109,8 +110,6 @@ pub type Look = oneshot::Sender<Vec<Looked>>;
 /// How long final claims may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
-/// So long it is shown that somebody else started on the state topic; they end by themselves.
-const CONTEST: Duration = Duration::from_secs(600);
 /// A clock that is further off misleads whoever compares its logs with records.
 const CLOCK_WRONG_MS: i64 = 10_000;
 
@@ -291,63 +290,8 @@ impl Ledger {
         }
     }
 
-    /// From here on records lie elsewhere: whoever reads the facts later has to know since when.
-    fn stands_on(&mut self, standing: &Standing) {
-        let ground = &standing.ground;
-        for (topic, count) in &standing.anew {
-            if self.filled.insert(topic.clone(), *count) == Some(*count) {
-                continue;
-            }
-            match topic.as_str() {
-                "state" => self.fill_state(ground),
-                "gaps" => self.fill_gaps(),
-                _ => {} // others fill theirs, or nobody can
-            }
-        }
-        if self.ground != *ground {
-            self.ground = ground.clone();
-            let at = self.clock.now().wall;
-            let (key, note) = ground_note(&self.settings.instance, at, ground);
-            self.writer.write(&self.settings.state_topic, Some(0), &key, note);
-        }
-    }
-
     fn partition(&self, shard: u16) -> Option<i32> {
         i32::try_from(usize::from(shard) % self.partitions).ok()
-    }
-
-    /// Writes every fact again. What is proven stays proven: the records it speaks of are in other
-    /// topics, and this process knows all that the topic held.
-    fn fill_state(&mut self, ground: &Ground) {
-        self.partitions = ground.partitions.get("state").copied().unwrap_or(self.partitions).max(1);
-        let place = owner_note(self.ownership.ours());
-        self.writer.renew();
-        let topic = self.settings.state_topic.clone();
-        self.writer.write(&topic, Some(0), &place.0, place.1);
-        let (key, note) = ground_note(&self.settings.instance, self.clock.now().wall, ground);
-        self.writer.write(&topic, Some(0), &key, note);
-        let mut facts = 0_u64;
-        for (shard, key, value) in self.kept.all(self.settings.writer_id) {
-            self.writer.write(&topic, self.partition(shard), &key, value);
-            facts += 1;
-        }
-        tracing::warn!(code = "topic_filled", topic = %topic, records = facts, "what this process knows of the topic is written again");
-    }
-
-    /// Writes every gap again, closed ones too.
-    fn fill_gaps(&mut self) {
-        self.writer.renew();
-        let living = self.keeper.living_replicas(self.clock.now().wall);
-        let roster = &self.settings.roster;
-        let ours = self.keeper.shards().iter().filter(|(s, _)| roster.is_in_charge(**s, &living));
-        let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
-        let gaps: Vec<(u16, Gap)> = gaps.map(|(shard, gap)| (shard, gap.clone())).collect();
-        let topic = self.settings.gaps_topic.clone();
-        for (shard, gap) in &gaps {
-            let (key, value) = self.encoder.gap(*shard, gap, &self.settings.timings);
-            self.writer.write(&topic, None, &key, value);
-        }
-        tracing::warn!(code = "topic_filled", topic = %topic, records = gaps.len(), "what this process knows of the topic is written again");
     }
 
     fn apply(&mut self) {
@@ -449,66 +393,6 @@ impl Ledger {
         self.clock_wrong = wrong;
         self.show_twin(now.wall);
         self.show_contest(now.mono);
-    }
-
-    /// Whoever calls the topic theirs after us refuses to start, as soon as they read it; the topic has to
-    /// go on saying that it is ours, for whoever starts next.
-    fn owned_by(&mut self, said: &Owner) {
-        match self.ownership.read(said) {
-            Word::Ours => {}
-            Word::Theirs | Word::Contested => {
-                let (topic, ours) = (&self.settings.state_topic, self.ownership.ours());
-                tracing::error!(
-                    code = "state_shared",
-                    topic = %topic,
-                    their_instance = said.instance,
-                    their_org = said.org,
-                    "another installation started on this state topic: give it a kafka.state_topic of its own"
-                );
-                let (their, org) = (&said.instance, &said.org);
-                let says = format!(
-                    "instance {their:?} of organisation {org} started on {topic} as well: give it a kafka.state_topic of its own"
-                );
-                self.board.conflict(Conflict::State, Some(says));
-                self.contested_at = Some(self.clock.mono());
-                let (key, note) = owner_note(ours);
-                self.writer.write(topic, Some(0), &key, note);
-            }
-        }
-    }
-
-    fn show_contest(&mut self, now: Mono) {
-        if self.contested_at.is_some_and(|at| now.since(at) > CONTEST) {
-            self.contested_at = None;
-            self.board.conflict(Conflict::State, None);
-        }
-    }
-
-    fn show_twin(&mut self, now: Wall) {
-        let twin = self.keeper.twin(now);
-        if twin.map(|twin| twin.writer) == self.twin {
-            return;
-        }
-        self.twin = twin.map(|twin| twin.writer);
-        let replica = self.settings.roster.me();
-        let says = twin.map(|twin| {
-            tracing::error!(
-                code = "replica_shared",
-                replica,
-                writer = %twin.writer,
-                since_ms = twin.from.0,
-                "another process runs with the same replica and kafka.state_topic: stop one, or give it a replica of its own"
-            );
-            format!("process {} runs as replica {replica:?} as well: stop one, or give it a replica of its own", twin.writer)
-        });
-        if says.is_none() {
-            tracing::info!(
-                code = "conflict_over",
-                kind = Conflict::Replica.as_str(),
-                "no other process has it any more"
-            );
-        }
-        self.board.conflict(Conflict::Replica, says);
     }
 }
 
