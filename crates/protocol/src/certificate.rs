@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-use crate::domain::{EpochId, GapId, Interval, IntervalSet, Outcome, SetDigest, Wall};
+use crate::domain::{EpochId, GapId, Interval, IntervalSet, Outcome, SetDigest, Timeline, Wall};
 use crate::gaps;
 use crate::ledger::{Gap, ShardLedger, Source};
 use crate::timings::Timings;
@@ -87,8 +87,10 @@ pub struct Judgement {
 pub struct Judge<'a> {
     once: IntervalSet,
     twice: IntervalSet,
-    gaps: Vec<&'a Gap>,
-    proofs: Vec<(EpochId, SetDigest, IntervalSet)>,
+    /// Proven, or part of a recorded gap.
+    accounted: IntervalSet,
+    gaps: Timeline<&'a Gap>,
+    proofs: Timeline<(EpochId, SetDigest)>,
 }
 
 impl<'a> Judge<'a> {
@@ -96,40 +98,40 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn new(ledger: &'a ShardLedger, class: &str) -> Self {
         let (once, twice) = ledger.class_coverage(class);
-        let gaps = ledger.gaps().values().filter(|gap| gap.class == class).collect();
-        Self { once, twice, gaps, proofs: proofs(ledger, class) }
+        let gaps = ledger.gaps().values().filter(|gap| gap.class == class);
+        let recorded: IntervalSet = gaps.clone().map(gap_interval).collect();
+        let gaps = gaps.map(|gap| (gap_interval(gap), gap)).collect();
+        Self { accounted: once.union(&recorded), once, twice, gaps, proofs: proofs(ledger, class) }
     }
 
     /// Whether every instant is either proven or part of a recorded gap: before that nothing is said.
     #[must_use]
     pub fn is_accounted_for(&self, interval: Interval) -> bool {
-        let rest = self.once.complement_within(interval);
-        let recorded: IntervalSet =
-            self.gaps.iter().flat_map(|gap| Vec::from(gap_interval(gap))).collect();
-        rest.subtract(&recorded).is_empty()
+        self.accounted.covers(interval)
     }
 
     /// What may be said. `missed` holds the instants of which an audit found a miss.
     #[must_use]
     pub fn judge(&self, interval: Interval, missed: &IntervalSet, timings: &Timings) -> Judgement {
         let rest = self.once.complement_within(interval);
-        let whole = IntervalSet::from(interval);
-        let reaches = |gap: &&&Gap| !gap_interval(gap).intersect(&rest).is_empty();
-        let concerned: Vec<&Gap> = self.gaps.iter().filter(reaches).copied().collect();
+        let reaches = |gap: &&Gap| !rest.within(gap_interval(gap)).is_empty();
+        let mut concerned: Vec<&Gap> =
+            self.gaps.touching(interval).copied().filter(reaches).collect();
+        concerned.sort_unstable_by_key(|gap| gap.gap);
         let mut level = match rest.is_empty() {
             true if self.twice.covers(interval) => Level::LiveDual,
             true => Level::LiveSingle,
             false => repaired(&concerned, &rest),
         };
-        if !missed.intersect(&whole).is_empty() {
+        if !missed.within(interval).is_empty() {
             level = level.max(Level::Partial);
         }
-        let proofs = self.proofs.iter().filter(|(_, _, p)| !p.intersect(&whole).is_empty());
-        let (epochs, sets): (Vec<_>, BTreeSet<_>) = proofs.map(|(e, set, _)| (*e, *set)).unzip();
+        let (epochs, sets): (BTreeSet<_>, BTreeSet<_>) =
+            self.proofs.touching(interval).copied().unzip();
         let open = concerned.iter().filter(|gap| gap.repair.outcome.is_none());
         Judgement {
             level,
-            epochs,
+            epochs: epochs.into_iter().collect(),
             sets: sets.into_iter().collect(),
             gaps: concerned.iter().map(|gap| gap.gap).collect(),
             history_watermark: concerned.iter().filter_map(|gap| complete_to(gap)).min(),
@@ -143,7 +145,7 @@ impl<'a> Judge<'a> {
 fn repaired(gaps: &[&Gap], rest: &IntervalSet) -> Level {
     let settled = |wanted: &dyn Fn(&Gap) -> bool| -> IntervalSet {
         let chosen = gaps.iter().filter(|gap| wanted(gap));
-        chosen.flat_map(|gap| Vec::from(gap_interval(gap))).collect()
+        chosen.map(|gap| gap_interval(gap)).collect()
     };
     let closed = settled(&|gap| gap.repair.outcome.is_some());
     let still = rest.subtract(&closed);
@@ -164,8 +166,8 @@ fn repaired(gaps: &[&Gap], rest: &IntervalSet) -> Level {
     }
 }
 
-fn gap_interval(gap: &Gap) -> IntervalSet {
-    Interval::new(gap.from, gap.to.unwrap_or(Wall(i64::MAX))).into()
+fn gap_interval(gap: &Gap) -> Interval {
+    Interval::new(gap.from, gap.to.unwrap_or(Wall(i64::MAX)))
 }
 
 fn complete_to(gap: &Gap) -> Option<Wall> {
@@ -173,14 +175,18 @@ fn complete_to(gap: &Gap) -> Option<Wall> {
     jobs.filter_map(|reading| reading.complete_to).max()
 }
 
-fn proofs(ledger: &ShardLedger, class: &str) -> Vec<(EpochId, SetDigest, IntervalSet)> {
-    let of_class = |set: SetDigest| {
-        let mut topics = ledger.set(set).into_iter().flatten();
-        topics.any(|topic| crate::topic::class_of(topic) == class)
-    };
-    let epochs = ledger.epochs().iter();
-    let started = epochs.filter_map(|(id, epoch)| Some((*id, epoch.start?.set, epoch.proven())));
-    started.filter(|(_, set, _)| of_class(*set)).collect()
+fn proofs(ledger: &ShardLedger, class: &str) -> Timeline<(EpochId, SetDigest)> {
+    let of_class = |topic: &String| crate::topic::class_of(topic) == class;
+    let sets = ledger.sets().filter(|(_, topics)| topics.iter().any(of_class));
+    let sets: BTreeSet<SetDigest> = sets.map(|(set, _)| *set).collect();
+    let started = ledger.epochs().iter().filter_map(|(id, epoch)| {
+        let set = epoch.start?.set;
+        sets.contains(&set).then(|| (*id, set, epoch.proven()))
+    });
+    let pieces = started.flat_map(|(id, set, proven)| {
+        Vec::from(proven).into_iter().map(move |piece| (piece, (id, set)))
+    });
+    pieces.collect()
 }
 
 #[cfg(test)]

@@ -175,17 +175,27 @@ impl IntervalSet {
         rest.into_iter().filter(|interval| !interval.is_empty()).collect()
     }
 
+    /// What of it lies in `window`; costs no more than what lies there.
+    #[must_use]
+    pub fn within(&self, window: Interval) -> Self {
+        let start = self.0.partition_point(|own| own.to <= window.from);
+        let inside = self.0.iter().skip(start).take_while(|own| own.from < window.to);
+        inside.map(|own| own.intersect(window)).filter(|common| !common.is_empty()).collect()
+    }
+
     /// What of `whole` does not belong to this set.
     #[must_use]
     pub fn complement_within(&self, whole: Interval) -> Self {
-        Self::from(whole).subtract(self)
+        Self::from(whole).subtract(&self.within(whole))
     }
 
     /// Whether every instant of `interval` belongs to it; true for an empty one.
     #[must_use]
     pub fn covers(&self, interval: Interval) -> bool {
+        let next = self.0.partition_point(|own| own.to < interval.to);
+        let own = self.0.get(next);
         interval.is_empty()
-            || self.0.iter().any(|own| own.from <= interval.from && interval.to <= own.to)
+            || own.is_some_and(|own| own.from <= interval.from && interval.to <= own.to)
     }
 
     /// Whether `at` belongs to it.
@@ -253,6 +263,7 @@ mod tests {
             grown.insert(one);
             let (union, both, rest) = (a.union(&b), a.intersect(&b), a.subtract(&b));
             let outside = a.complement_within(one);
+            prop_assert_eq!(a.within(one), a.intersect(&one.into()));
             for t in (-1..60).map(Wall) {
                 let (x, y, z) = (a.contains(t), b.contains(t), one.contains(t));
                 prop_assert_eq!(union.contains(t), x || y);

@@ -10,6 +10,7 @@ pub mod ids;
 pub mod interval;
 pub mod now;
 pub mod reason;
+pub mod timeline;
 
 pub use dice::Dice;
 pub use disposition::Disposition;
@@ -20,3 +21,4 @@ pub use ids::{BodyDigest, EpochId, EventId, GapId, SetDigest, WriterId};
 pub use interval::{Interval, IntervalSet};
 pub use now::{Mono, Now, Wall};
 pub use reason::EndReason;
+pub use timeline::Timeline;

@@ -1,9 +1,10 @@
 //! Coverage of topics from the claims of epochs, and its holes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use super::{Epoch, ShardLedger, Want};
-use crate::domain::{EpochId, GapCause, Interval, IntervalSet, SetDigest, Wall};
+use crate::domain::{EpochId, GapCause, Interval, IntervalSet, SetDigest, Timeline, Wall};
 use crate::topic::class_of;
 
 /// An epoch that hears: from here on its claims are still to come.
@@ -28,6 +29,14 @@ pub struct Hole {
     pub grows: bool,
     /// Why, as far as the facts tell.
     pub cause: GapCause,
+}
+
+/// How the epochs of some sets ended, found by when.
+struct Ends<'a> {
+    /// By how far they reach; of those that reach as far, the last id last.
+    reached: Vec<(Wall, &'a EpochId, &'a Epoch)>,
+    /// Where a claim is doubted.
+    doubted: Timeline<()>,
 }
 
 /// Topics of one class that were always covered together.
@@ -86,14 +95,14 @@ impl ShardLedger {
             let open: Vec<IntervalSet> =
                 groups.iter().map(|group| self.open(group, living, now)).collect();
             let any = open.iter().fold(IntervalSet::new(), |all, one| all.union(one));
+            let mut ends: BTreeMap<Vec<usize>, Ends<'_>> = BTreeMap::new();
             for &interval in any.intervals() {
-                let meets = |set: &&IntervalSet| !set.intersect(&interval.into()).is_empty();
-                let touched: Vec<&Group<'_>> = groups
-                    .iter()
-                    .zip(&open)
-                    .filter(|(_, set)| meets(set))
-                    .map(|(g, _)| g)
-                    .collect();
+                let meets = |nth: &usize| {
+                    open.get(*nth).is_some_and(|set| !set.within(interval).is_empty())
+                };
+                let which: Vec<usize> = (0..groups.len()).filter(meets).collect();
+                let touched: Vec<&Group<'_>> =
+                    which.iter().filter_map(|nth| groups.get(*nth)).collect();
                 let all = touched.len() == groups.len();
                 let mut topics: Vec<String> = if all {
                     Vec::new()
@@ -101,12 +110,13 @@ impl ShardLedger {
                     touched.iter().flat_map(|g| &g.topics).map(|t| (*t).to_owned()).collect()
                 };
                 topics.sort_unstable();
+                let ends = ends.entry(which).or_insert_with(|| self.ends(&touched));
                 holes.push(Hole {
                     class: class.clone(),
                     topics,
                     interval,
                     grows: interval.to >= now,
-                    cause: self.cause(&touched, interval, living),
+                    cause: ends.cause(&touched, interval, living),
                 });
             }
         }
@@ -116,8 +126,9 @@ impl ShardLedger {
     fn open(&self, group: &Group<'_>, living: &[Living], now: Wall) -> IntervalSet {
         let mut covered: IntervalSet =
             self.epochs_of(&group.sets).flat_map(|(_, epoch)| Vec::from(epoch.proven())).collect();
-        for (id, _) in self.epochs_of(&group.sets) {
-            if let Some(alive) = living.iter().find(|living| living.epoch == *id) {
+        for alive in living {
+            let start = self.epochs.get(&alive.epoch).and_then(|epoch| epoch.start);
+            if start.is_some_and(|start| group.sets.contains(&start.set)) {
                 covered.insert(Interval::new(alive.from, now));
             }
         }
@@ -125,34 +136,19 @@ impl ShardLedger {
         covered.complement_within(Interval::new(want.from, want.to.min(now)))
     }
 
-    /// Why a hole begins where it does.
-    fn cause(&self, groups: &[&Group<'_>], hole: Interval, living: &[Living]) -> GapCause {
+    fn ends(&self, groups: &[&Group<'_>]) -> Ends<'_> {
         let sets: BTreeSet<SetDigest> = groups.iter().flat_map(|g| &g.sets).copied().collect();
-        let doubted = |epoch: &Epoch| {
-            epoch.doubts.contains(hole.from) && epoch.claim.is_some_and(|c| c.contains(hole.from))
-        };
-        let mut last: Option<(Wall, &EpochId, &Epoch)> = None;
-        for (id, epoch) in self.epochs_of(&sets) {
-            if doubted(epoch) {
-                return GapCause::Suspect;
-            }
+        let (mut reached, mut doubted) = (Vec::new(), Vec::new());
+        let of_sets = |epoch: &Epoch| epoch.start.is_some_and(|start| sets.contains(&start.set));
+        for (id, epoch) in self.epochs.iter().filter(|(_, epoch)| of_sets(epoch)) {
             let start = epoch.start.map(|start| start.from);
             let reach = epoch.claim.map(|claim| claim.to).or(start);
-            if let Some(reach) = reach.filter(|reach| *reach <= hole.from)
-                && last.is_none_or(|(best, _, _)| reach >= best)
-            {
-                last = Some((reach, id, epoch));
-            }
+            reached.extend(reach.map(|reach| (reach, id, epoch)));
+            let within = |claim| Vec::from(epoch.doubts.within(claim));
+            doubted.extend(epoch.claim.map(within).into_iter().flatten().map(|d| (d, ())));
         }
-        match last {
-            Some((_, _, Epoch { end: Some((_, cause)), .. })) => *cause,
-            Some((_, id, _)) if living.iter().any(|living| living.epoch == *id) => {
-                GapCause::Unknown
-            }
-            Some(_) => GapCause::Crash, // nobody said how it ended
-            None if groups.iter().all(|group| group.want.from == hole.from) => GapCause::LateTopic,
-            None => GapCause::Unknown,
-        }
+        reached.sort_by_key(|(reach, ..)| *reach);
+        Ends { reached, doubted: doubted.into_iter().collect() }
     }
 
     fn groups(&self) -> BTreeMap<String, Vec<Group<'_>>> {
@@ -194,12 +190,39 @@ impl ShardLedger {
             let proven = sockets.entry(socket).or_default();
             *proven = proven.union(&epoch.proven());
         }
-        let (mut once, mut twice) = (IntervalSet::new(), IntervalSet::new());
-        for proven in sockets.values() {
-            twice = twice.union(&once.intersect(proven));
-            once = once.union(proven);
+        let pieces = sockets.values().flat_map(IntervalSet::intervals);
+        let mut edges: Vec<(Wall, i32)> =
+            pieces.flat_map(|piece| [(piece.from, 1), (piece.to, -1)]).collect();
+        edges.sort_unstable();
+        let (mut once, mut twice, mut depth) = (Vec::new(), Vec::new(), 0);
+        for (n, (at, step)) in edges.iter().enumerate() {
+            depth += step;
+            let Some(next) = edges.get(n + 1).map(|next| next.0) else { break };
+            let piece = Interval::new(*at, next); // an empty one is left out below
+            once.extend((depth >= 1).then_some(piece));
+            twice.extend((depth >= 2).then_some(piece));
         }
-        (once, twice)
+        (once.into(), twice.into())
+    }
+}
+
+impl Ends<'_> {
+    /// Why a hole begins where it does.
+    fn cause(&self, groups: &[&Group<'_>], hole: Interval, living: &[Living]) -> GapCause {
+        let instant = Interval::new(hole.from, hole.from.plus(Duration::from_millis(1)));
+        if self.doubted.touching(instant).next().is_some() {
+            return GapCause::Suspect;
+        }
+        let before = self.reached.partition_point(|(reach, ..)| *reach <= hole.from);
+        match before.checked_sub(1).and_then(|last| self.reached.get(last)) {
+            Some((_, _, Epoch { end: Some((_, cause)), .. })) => *cause,
+            Some((_, id, _)) if living.iter().any(|living| living.epoch == **id) => {
+                GapCause::Unknown
+            }
+            Some(_) => GapCause::Crash, // nobody said how it ended
+            None if groups.iter().all(|group| group.want.from == hole.from) => GapCause::LateTopic,
+            None => GapCause::Unknown,
+        }
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
     VERSION, Want,
 };
 use crate::domain::{
-    EndReason, EpochId, EventId, GapId, Interval, IntervalSet, Leg, Outcome, SetDigest, Wall,
-    WriterId,
+    EndReason, EpochId, EventId, GapId, Interval, IntervalSet, Leg, Outcome, SetDigest, Timeline,
+    Wall, WriterId,
 };
 use crate::identity::first_half;
 use crate::seeded::{Bug, planted};
@@ -566,7 +566,8 @@ impl Keeper {
     /// of its own. Says whether any hole is more than what is done with.
     fn compare(&mut self, shard: u16, holes: &[Hole], now: Wall) -> bool {
         let Some(ledger) = self.shards.get(&shard) else { return false };
-        let fixed: Vec<&Gap> = ledger.gaps().values().filter(|gap| is_fixed(gap)).collect();
+        let fixed = ledger.gaps().values().filter(|gap| is_fixed(gap));
+        let fixed: Timeline<&Gap> = fixed.map(|gap| (bounds(gap), gap)).collect();
         let holes: Vec<Hole> = holes.iter().flat_map(|hole| beyond(hole, &fixed)).collect();
         let mut open: BTreeMap<GapId, Gap> = ledger
             .gaps()
@@ -639,16 +640,20 @@ fn is_fixed(gap: &Gap) -> bool {
     }
 }
 
+/// Empty while it grows.
+fn bounds(gap: &Gap) -> Interval {
+    Interval::new(gap.from, gap.to.unwrap_or(gap.from))
+}
+
 /// What a hole has beyond gaps whose bounds stay as they are.
-fn beyond(hole: &Hole, fixed: &[&Gap]) -> Vec<Hole> {
+fn beyond(hole: &Hole, fixed: &Timeline<&Gap>) -> Vec<Hole> {
     let concerns = |gap: &&&Gap| {
         let all = gap.topics.is_empty();
         let some = || !hole.topics.is_empty() && hole.topics.iter().all(|t| gap.topics.contains(t));
         gap.class == hole.class && (all || some())
     };
-    let known = fixed.iter().filter(concerns);
-    let known: IntervalSet =
-        known.map(|gap| Interval::new(gap.from, gap.to.unwrap_or(gap.from))).collect();
+    let known = fixed.touching(hole.interval).filter(concerns);
+    let known: IntervalSet = known.map(|gap| bounds(gap)).collect();
     let left = IntervalSet::from(hole.interval).subtract(&known);
     let part = |interval: Interval| {
         let grows = hole.grows && interval.to == hole.interval.to;

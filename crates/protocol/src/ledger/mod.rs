@@ -225,6 +225,11 @@ impl ShardLedger {
         topics.map(|(topic, _)| topic.clone()).collect()
     }
 
+    /// Every set of topics.
+    pub fn sets(&self) -> impl Iterator<Item = (&SetDigest, &BTreeSet<String>)> {
+        self.sets.iter()
+    }
+
     /// The topics of a set.
     #[must_use]
     pub fn set(&self, set: SetDigest) -> Option<&BTreeSet<String>> {

@@ -69,7 +69,9 @@ fn a_mistake_made_on_purpose_is_found() {
 #[test]
 #[ignore = "for looking at one seed"]
 fn one_world() {
-    let plan = Plan::new(number("SEED", 1), 4, number("SIM_EVENTS", 10_000) as f64);
+    let days = number("SIM_DAYS", 4);
+    let plan = Plan::new(number("SEED", 1), days, number("SIM_EVENTS", 10_000) as f64);
     let outcome = run(&plan);
+    println!("seed {}: {days} days, trace {:016x}", plan.seed, outcome.trace);
     assert!(outcome.verdict.is_clean(), "{outcome:#?}");
 }
