@@ -405,6 +405,7 @@ fn before(fact: &Fact) -> &'static str {
         Fact::Claim { .. } => "state.claim.before",
         Fact::End { .. } => "state.end.before",
         Fact::Doubt { .. } => "state.doubt.before",
+        Fact::Late { .. } => "state.late.before",
         Fact::Wanted { .. } => "state.wanted.before",
         Fact::Gap(gap) if gap.repair.outcome.is_some() => "gap.close.before",
         Fact::Gap(gap) if !gap.repair.reads.is_empty() => "bf.reading.before",

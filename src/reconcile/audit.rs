@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::{mpsc, oneshot};
-use trunkline_protocol::domain::{EventId, Interval, Mono, Origin, Wall};
+use trunkline_protocol::domain::{EventId, Interval, IntervalSet, Mono, Origin, Wall};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::{Carried, Finding, Hours, due};
 use trunkline_protocol::ledger::{News, Source};
@@ -164,8 +164,11 @@ impl Reconcile {
             return Err(Unjudged::TooEarly);
         }
         // what waited for a broker lies further back: before anything is called missed, all is read
-        for read_to in [Some(Carried::within(span, &self.timings).to), None] {
-            let carried = read_records(span, read_to, &auditor.parts, &self.timings).await?;
+        let late = shards.iter().flat_map(|looked| looked.ledger.late().intervals()).copied();
+        let late: IntervalSet = late.collect();
+        for read_to in [Some(Carried::within(span, &late, &self.timings).to), None] {
+            let parts = &auditor.parts;
+            let carried = read_records(span, &late, read_to, parts, &self.timings).await?;
             let error = self.clock.server_at(self.clock.mono()).map(server_time::Reading::error);
             let known = shards.iter().map(|looked| (looked.shard, &looked.ledger, looked.is_ours));
             let error = error.unwrap_or_default();
@@ -268,11 +271,12 @@ impl Reconcile {
 /// Which conversations the records of a span speak of.
 async fn read_records(
     span: Interval,
+    late: &IntervalSet,
     read_to: Option<Wall>,
     parts: &AuditParts,
     timings: &Timings,
 ) -> Result<Carried, Unjudged> {
-    let window = Carried::within(span, timings);
+    let window = Carried::within(span, late, timings);
     let (kafka, topic) = (parts.kafka.clone(), parts.events_topic.clone());
     let cut = tokio::task::spawn_blocking(move || begins_after(&kafka, &topic, window.from.0));
     if cut.await.map_err(|_| Unjudged::Ended)?? {
@@ -289,7 +293,7 @@ async fn read_records(
     let mut tasks = Supervisor::new();
     tasks.spawn("audited records", work);
     tail.ask(1);
-    let mut carried = Carried::new(span, timings);
+    let mut carried = Carried::new(span, late.clone(), timings);
     while let Some(tailed) = tail.recv().await {
         match tailed {
             Tailed::Record((conversation, received)) => {

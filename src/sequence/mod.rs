@@ -197,7 +197,7 @@ impl Stage {
                 self.rules.opened(epoch, leg, joining, self.clock.now());
             }
             Understood::Ended { epoch, leg: _, reason } => {
-                self.rules.ended(epoch, reason, now, kept);
+                self.rules.ended(epoch, reason, self.clock.now(), kept);
             }
             Understood::Event(event, ticket) => {
                 self.rules.heard(event.frame.epoch, event.id, event.frame.received.mono);
@@ -206,7 +206,9 @@ impl Stage {
             Understood::Rejected(rejected, ticket) => {
                 self.rules.arrive(Parcel::Rejected(rejected, ticket), now, kept);
             }
-            Understood::Pong { epoch, sent } => self.rules.pong(epoch, sent, now, kept),
+            Understood::Pong { epoch, sent } => {
+                self.rules.pong(epoch, sent, self.clock.now(), kept);
+            }
         }
         if self.rules.evicted_early() > before {
             self.metrics.evicted_generation();

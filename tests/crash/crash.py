@@ -31,7 +31,10 @@ PREPARE = {
     "bf.": ("outage", {"for_ms": 800}),
 }
 FIRST = ("state.set.before", "state.wanted.before")  # only ever in the first life of a world
-UNREACHABLE = ("spool.unlinked",)  # nobody lives long enough to fill a segment
+UNREACHABLE = (
+    "spool.unlinked",  # nobody lives long enough to fill a segment
+    "state.late.before",  # nor to leave a socket unread for half an hour
+)
 SLOW = ("bf.", "gap.", "cert.", "state.doubt", "state.claim")
 VERY_SLOW = ("ch.drain",)  # the old channel stays for a while
 

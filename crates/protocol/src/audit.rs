@@ -10,7 +10,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use crate::domain::{EpochId, EventId, Leg, Mono, Now, Wall};
+use crate::domain::{EpochId, EventId, Interval, Leg, Mono, Now, Wall};
 
 /// A socket that did not hear what its sibling heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,16 @@ pub struct Suspect {
     /// When the ping was sent that was answered before its last event: it heard until then, and from
     /// there on its coverage cannot be believed.
     pub since: Wall,
+}
+
+/// A socket was not read for long: what was fanned out in the interval may have been read as late as
+/// its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Late {
+    /// Whose socket.
+    pub shard: u16,
+    /// From the barrier before.
+    pub interval: Interval,
 }
 
 /// What is known of one socket.
@@ -51,6 +61,7 @@ const REMEMBERED: usize = 16;
 pub struct Silence {
     patience: Duration,
     margin: Duration,
+    late_after: Duration,
     ears: BTreeMap<EpochId, Ear>,
     /// How often a leg was suspected without having heard anything since.
     strikes: BTreeMap<Leg, u32>,
@@ -61,10 +72,11 @@ pub struct Silence {
 const STRIKES: u32 = 7;
 
 impl Silence {
-    /// Suspects after `patience`; `margin` is how long after opening nothing has to be heard.
+    /// Suspects after `patience`; `margin` is how long after opening nothing has to be heard, and
+    /// what is read `late_after` the last barrier is late.
     #[must_use]
-    pub fn new(patience: Duration, margin: Duration) -> Self {
-        Self { patience, margin, ears: BTreeMap::new(), strikes: BTreeMap::new() }
+    pub fn new(patience: Duration, margin: Duration, late_after: Duration) -> Self {
+        Self { patience, margin, late_after, ears: BTreeMap::new(), strikes: BTreeMap::new() }
     }
 
     /// A socket opened.
@@ -82,14 +94,24 @@ impl Silence {
         self.ears.insert(epoch, ear);
     }
 
-    /// A socket ended.
-    pub fn ended(&mut self, epoch: EpochId) {
-        self.ears.remove(&epoch);
+    /// The end of a socket was read now.
+    pub fn ended(&mut self, epoch: EpochId, read: Wall) -> Option<Late> {
+        let ear = self.ears.remove(&epoch)?;
+        self.late(ear, read)
     }
 
-    /// A ping that was sent then was answered behind everything heard so far.
-    pub fn pong(&mut self, epoch: EpochId, sent: Wall) {
-        self.ears.get_mut(&epoch).into_iter().for_each(|ear| ear.barrier = sent);
+    /// A ping that was sent then was answered behind everything heard so far, and the answer read
+    /// now.
+    pub fn pong(&mut self, epoch: EpochId, sent: Wall, read: Wall) -> Option<Late> {
+        let ear = self.ears.get_mut(&epoch)?;
+        let before = std::mem::replace(&mut ear.barrier, sent);
+        let before = Ear { barrier: before, ..*ear };
+        self.late(before, read)
+    }
+
+    fn late(&self, ear: Ear, read: Wall) -> Option<Late> {
+        let late = ear.barrier.plus(self.late_after) < read;
+        late.then(|| Late { shard: ear.leg.shard, interval: Interval::new(ear.barrier, read) })
     }
 
     /// A socket heard an event. Others that heard it before are not behind.
@@ -173,7 +195,7 @@ mod tests {
     }
 
     fn pair() -> Silence {
-        let mut silence = Silence::new(30 * SEC, 5 * SEC);
+        let mut silence = Silence::new(30 * SEC, 5 * SEC, 60 * SEC);
         silence.opened(epoch(1), leg(0), at(0));
         silence.opened(epoch(2), leg(1), at(0));
         silence
@@ -183,9 +205,9 @@ mod tests {
     fn a_socket_is_suspected_half_a_minute_after_the_first_event_that_only_its_sibling_heard() {
         let mut silence = pair();
         silence.heard(epoch(2), event(8), at(8).mono);
-        silence.pong(epoch(1), Wall(9_000));
+        assert_eq!(silence.pong(epoch(1), Wall(9_000), Wall(9_500)), None);
         silence.heard(epoch(1), event(8), at(10).mono);
-        silence.pong(epoch(1), Wall(10_500));
+        assert_eq!(silence.pong(epoch(1), Wall(10_500), Wall(10_600)), None);
         silence.heard(epoch(2), event(11), at(11).mono);
         assert_eq!(silence.poll_timeout(), Some(at(41).mono));
         silence.heard(epoch(2), event(35), at(35).mono);
@@ -226,7 +248,7 @@ mod tests {
         silence.opened(epoch(3), Leg { shard: 1, ordinal: 0 }, at(0));
         silence.heard(epoch(1), event(4), at(4).mono);
         assert_eq!(silence.poll_timeout(), None);
-        silence.ended(epoch(2));
+        assert_eq!(silence.ended(epoch(2), Wall(9_000)), None);
         silence.heard(epoch(1), event(10), at(10).mono);
         assert_eq!(silence.poll_timeout(), None);
     }
@@ -242,11 +264,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_read_long_after_the_barrier_before_it_is_late() {
+        let mut silence = pair();
+        assert_eq!(silence.pong(epoch(1), Wall(10_000), Wall(10_100)), None);
+        let late = |from, to| Late { shard: 0, interval: Interval::new(Wall(from), Wall(to)) };
+        assert_eq!(silence.pong(epoch(1), Wall(20_000), Wall(90_000)), Some(late(10_000, 90_000)));
+        let next = silence.pong(epoch(1), Wall(90_000), Wall(90_100));
+        assert_eq!(next, Some(late(20_000, 90_100)), "before that ping was sent nothing is known");
+        assert_eq!(silence.pong(epoch(1), Wall(100_000), Wall(100_100)), None);
+        assert_eq!(silence.ended(epoch(1), Wall(170_000)), Some(late(100_000, 170_000)));
+    }
+
+    #[test]
     fn a_leg_that_is_suspected_again_is_given_twice_the_time_until_it_hears() {
         let mut silence = pair();
         silence.heard(epoch(2), event(10), at(10).mono);
         assert!(silence.handle_timeout(at(40).mono).is_some());
-        silence.ended(epoch(1));
+        assert_eq!(silence.ended(epoch(1), Wall(45_000)), None);
         silence.opened(epoch(4), leg(0), at(50));
         silence.heard(epoch(2), event(60), at(60).mono);
         assert_eq!(silence.poll_timeout(), Some(at(120).mono));

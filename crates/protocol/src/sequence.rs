@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use crate::audit::{Silence, Suspect};
+use crate::audit::{Late, Silence, Suspect};
 use crate::dedupe::{Dedupe, Verdict, Window};
 use crate::domain::{EndReason, EpochId, EventId, Interval, Leg, Mono, Now, Wall};
 use crate::journal::{FIRST, Journal};
@@ -78,7 +78,11 @@ impl<P: Parcel> Sequence<P> {
             journal: Journal::starting_at(FIRST),
             marks: BTreeMap::new(),
             news: VecDeque::new(),
-            silence: Silence::new(timings.silence_patience, timings.join_margin),
+            silence: Silence::new(
+                timings.silence_patience,
+                timings.join_margin,
+                timings.late_after(),
+            ),
         }
     }
 
@@ -115,10 +119,12 @@ impl<P: Parcel> Sequence<P> {
         &mut self,
         epoch: EpochId,
         reason: EndReason,
-        now: Mono,
+        now: Now,
         kept: &mut impl FnMut(P, u64),
     ) {
-        self.silence.ended(epoch);
+        let late = self.silence.ended(epoch, now.wall);
+        self.late(late);
+        let now = now.mono;
         let released = self.splice.release(epoch).into_vec();
         released.into_iter().for_each(|item| self.keep(item, now, kept));
         if let Some(mark) = self.marks.get_mut(&epoch) {
@@ -139,9 +145,15 @@ impl<P: Parcel> Sequence<P> {
     }
 
     /// The pong to a ping that was sent then, in the platform's time, arrived.
-    pub fn pong(&mut self, epoch: EpochId, sent: Wall, now: Mono, kept: &mut impl FnMut(P, u64)) {
-        self.silence.pong(epoch, sent);
-        self.take(Item::Pong(epoch, sent), now, kept);
+    pub fn pong(&mut self, epoch: EpochId, sent: Wall, now: Now, kept: &mut impl FnMut(P, u64)) {
+        let late = self.silence.pong(epoch, sent, now.wall);
+        self.late(late);
+        self.take(Item::Pong(epoch, sent), now.mono, kept);
+    }
+
+    fn late(&mut self, late: Option<Late>) {
+        let news = late.map(|Late { shard, interval }| News::Late { shard, interval });
+        self.news.extend(news);
     }
 
     /// The input is not taken for now: silence says nothing about a socket.

@@ -134,6 +134,12 @@ impl Default for Timings {
 }
 
 impl Timings {
+    /// What is read this long after it was fanned out is late: no longer than audits allow for anyway.
+    #[must_use]
+    pub fn late_after(&self) -> Duration {
+        (self.audit_interval / 12).max(self.ping_interval * 3)
+    }
+
     /// Lives of channels and tokens, overlap and creation spacing run `scale` times as fast; ping,
     /// time-outs and everything a broker sees stay real.
     #[must_use]

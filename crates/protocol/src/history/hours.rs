@@ -7,7 +7,8 @@
 //! ```
 //! A segment that began or ended on a queue or of a person that a live proof covers, then and for the
 //! margin after it, must have been told: a conversation of which no record was received from then on is
-//! missed. Records are snapshots, so a later one carries what an earlier one would have.
+//! missed. Records are snapshots, so a later one carries what an earlier one would have. Where sockets
+//! were read late, records may be received as late as the ledger says.
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -57,6 +58,8 @@ pub struct Carried {
     within: Interval,
     part: i64,
     cap: usize,
+    /// Where sockets were read late.
+    late: IntervalSet,
     /// First and last, in milliseconds since `from`, by conversation and part.
     heard: HashMap<(u64, i64), (i64, i64)>,
 }
@@ -65,20 +68,21 @@ pub struct Carried {
 const CAP: usize = 4_000_000;
 
 impl Carried {
-    /// Nothing was read yet.
+    /// Nothing was read yet; `late` is where sockets were read late.
     #[must_use]
-    pub fn new(span: Interval, timings: &Timings) -> Self {
-        let within = Self::within(span, timings);
+    pub fn new(span: Interval, late: IntervalSet, timings: &Timings) -> Self {
+        let within = Self::within(span, &late, timings);
         let part = (span.millis() / 6).max(1);
-        Self { from: span.from, within, part, cap: CAP, heard: HashMap::new() }
+        Self { from: span.from, within, part, cap: CAP, late, heard: HashMap::new() }
     }
 
     /// When the records that matter for a span were received. What waited in a spool lies behind
     /// newer ones, so a topic has to be read on before anything is called missed.
     #[must_use]
-    pub fn within(span: Interval, timings: &Timings) -> Interval {
-        let late = timings.margin + timings.audit_interval / 3;
-        Interval::new(span.from.minus(timings.margin), span.to.plus(late))
+    pub fn within(span: Interval, late: &IntervalSet, timings: &Timings) -> Interval {
+        let told = Interval::new(span.from, span.to.plus(timings.margin));
+        let read_by = read_by(late, told).plus(timings.audit_interval / 3);
+        Interval::new(span.from.minus(timings.margin), read_by)
     }
 
     /// A record that somebody heard. False when there are too many to remember.
@@ -116,6 +120,12 @@ impl Carried {
     fn knows(&self, conversation: &str) -> bool {
         self.carries(conversation, self.within)
     }
+}
+
+/// When what was told between these instants had been read.
+fn read_by(late: &IntervalSet, told: Interval) -> Wall {
+    let last = late.intervals().iter().rfind(|late| late.from < told.to);
+    last.map_or(told.to, |late| late.to.max(told.to))
 }
 
 fn short(conversation: &str) -> u64 {
@@ -251,7 +261,8 @@ impl Hours {
 
     fn is_carried(&self, row: &Row<'_>, at: Wall) -> bool {
         let part = self.timings.audit_interval / 6;
-        let until = at.plus(part + self.timings.margin);
+        let told = Interval::new(at, at.plus(self.timings.margin));
+        let until = read_by(&self.carried.late, told).plus(part);
         let low = at.minus(self.error + SKEW);
         self.carried.carries(&row.conversation, Interval::new(low, until))
     }

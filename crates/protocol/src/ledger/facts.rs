@@ -80,6 +80,12 @@ pub enum Fact {
         /// Where.
         interval: Interval,
     },
+    /// Sockets of the shard were not read for long: what was fanned out in the interval may have been
+    /// read as late as its end.
+    Late {
+        /// Where.
+        interval: Interval,
+    },
     /// Since when, and until when, each topic of the shard has to be covered.
     Wanted {
         /// When this was known: the newest word counts.
@@ -226,6 +232,7 @@ impl Stamped {
             Fact::Claim { epoch, .. } => ("claim", epoch.to_string()),
             Fact::End { epoch, .. } => ("end", epoch.to_string()),
             Fact::Doubt { epoch, interval } => ("doubt", format!("{epoch}-{}", interval.from.0)),
+            Fact::Late { interval } => ("late", interval.from.0.to_string()),
             Fact::Wanted { .. } => ("wanted", "all".to_owned()),
             Fact::Gap(gap) => ("gap", gap.gap.to_string()),
             Fact::Written { gap, list, .. } => ("written", format!("{gap}-{list}")),

@@ -74,6 +74,13 @@ pub enum News {
         /// Where.
         interval: Interval,
     },
+    /// Sockets were read so late that what was fanned out in the interval may come as late as its end.
+    Late {
+        /// Whose shard.
+        shard: u16,
+        /// Where.
+        interval: Interval,
+    },
     /// History was read over a gap, and everything of it is durable.
     Read {
         /// Whose shard.
@@ -194,7 +201,8 @@ impl Keeper {
                 }
                 Fact::Epoch { epoch, from, .. } => self.spoke(*epoch, *from),
                 Fact::End { epoch, .. } => _ = self.peers.remove(epoch),
-                Fact::Set { .. } | Fact::Doubt { .. } | Fact::Wanted { .. } => {}
+                Fact::Set { .. } | Fact::Doubt { .. } => {}
+                Fact::Late { .. } | Fact::Wanted { .. } => {}
                 Fact::Gap(_) | Fact::Written { .. } | Fact::Audit(_) => {}
             }
         }
@@ -222,7 +230,7 @@ impl Keeper {
             }
             Fact::Doubt { .. } | Fact::Wanted { .. } | Fact::Gap(_) => false,
             // they make no hole, and close none
-            Fact::Written { .. } | Fact::Audit(_) => true,
+            Fact::Late { .. } | Fact::Written { .. } | Fact::Audit(_) => true,
         }
     }
 
@@ -292,6 +300,10 @@ impl Keeper {
                 for epoch in doubted {
                     self.write(shard, Fact::Doubt { epoch, interval });
                 }
+            }
+            News::Late { shard, interval } => {
+                makes_holes = false;
+                self.write(shard, Fact::Late { interval });
             }
             News::Read { shard, gap, reading } => {
                 self.repair(shard, gap, |repair| repair.reads.push(reading));

@@ -33,6 +33,8 @@ pub struct ShardLedger {
     wanted: Option<(Wall, BTreeMap<String, Want>)>,
     gaps: BTreeMap<GapId, Gap>,
     written: BTreeMap<GapId, BTreeSet<EventId>>,
+    /// Where sockets were read late.
+    late: IntervalSet,
     /// By start of their span.
     audits: BTreeMap<Wall, Audit>,
 }
@@ -120,6 +122,7 @@ impl ShardLedger {
             Fact::Doubt { epoch, interval } => {
                 self.epochs.entry(*epoch).or_default().doubts.insert(*interval);
             }
+            Fact::Late { interval } => self.late.insert(*interval),
             Fact::Wanted { as_of, topics } => {
                 if self.wanted.as_ref().is_none_or(|(known, _)| known <= as_of) {
                     self.wanted = Some((*as_of, topics.clone()));
@@ -202,6 +205,13 @@ impl ShardLedger {
     #[must_use]
     pub fn audits(&self) -> &BTreeMap<Wall, Audit> {
         &self.audits
+    }
+
+    /// Where sockets were not read for long: what was fanned out there may have been read as late as
+    /// the end of its interval.
+    #[must_use]
+    pub fn late(&self) -> &IntervalSet {
+        &self.late
     }
 
     /// When something happened on topics of a class that nobody heard although sockets proved it.

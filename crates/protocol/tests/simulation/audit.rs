@@ -42,7 +42,8 @@ pub fn audit(platform: &mut Platform, kafka: &Kafka, timings: &Timings, client: 
     let mut audited = Audited::default();
     while let Some(span) = due(ledgers.values(), &BTreeSet::new(), platform.wall(), &timings) {
         audited.spans += 1;
-        let mut carried = Carried::new(span, &timings);
+        let late = ledgers.values().flat_map(|ledger| ledger.late().intervals()).copied();
+        let mut carried = Carried::new(span, late.collect(), &timings);
         let heard = kafka.events.iter().filter(|record| record.epoch.is_some());
         for record in heard {
             assert!(carried.record(&record.conversation, record.received), "few");

@@ -326,9 +326,9 @@ impl Node {
             Heard::Opened { epoch, leg, joining } => {
                 self.sequence.opened(epoch, leg, joining, now);
             }
-            Heard::Pong { epoch, sent } => self.sequence.pong(epoch, sent, now.mono, keep),
+            Heard::Pong { epoch, sent } => self.sequence.pong(epoch, sent, now, keep),
             Heard::Ended { epoch, reason } => {
-                self.sequence.ended(epoch, reason, now.mono, keep);
+                self.sequence.ended(epoch, reason, now, keep);
             }
             Heard::Frame { epoch, leg, text } => {
                 let parts = envelope::read(&text).expect("an envelope of the simulator");

@@ -50,7 +50,7 @@ fn row(queue: &'static str, from: i64) -> Row<'static> {
 }
 
 fn judge(book: &ShardLedger, records: &[i64], row: &Row<'_>, now: i64) -> (Finding, Audit) {
-    let mut carried = Carried::new(span(), &timings());
+    let mut carried = Carried::new(span(), book.late().clone(), &timings());
     records.iter().for_each(|at| assert!(carried.record("c", Wall(*at))));
     let mut hours =
         Hours::new(span(), [(0, book, true)], carried, Duration::from_secs(1), &timings());
@@ -61,6 +61,22 @@ fn judge(book: &ShardLedger, records: &[i64], row: &Row<'_>, now: i64) -> (Findi
 
 fn verdict(book: &ShardLedger, records: &[i64], row: &Row<'_>) -> Finding {
     judge(book, records, row, AT + 32 * HOUR).0
+}
+
+#[test]
+fn what_a_socket_was_told_while_nobody_read_it_is_no_miss() {
+    let row = row("q", AT + HOUR);
+    let mut book = proven();
+    let read = AT + 4 * HOUR;
+    assert!(matches!(verdict(&book, &[read], &row), Finding::Missed(_)));
+    let late = |from: i64, to: i64| Fact::Late { interval: Interval::new(Wall(from), Wall(to)) };
+    book.add(WriterId([1; 16]), &late(AT + HOUR - 10_000, read)).unwrap();
+    assert_eq!(verdict(&book, &[read], &row), Finding::Carried);
+    assert!(matches!(verdict(&book, &[read + 2 * HOUR], &row), Finding::Missed(_)), "later yet");
+    // also where the reading ends long after the span
+    let row = self::row("q", AT + 6 * HOUR - 1);
+    book.add(WriterId([1; 16]), &late(AT + 6 * HOUR - 9_000, AT + 15 * HOUR)).unwrap();
+    assert_eq!(verdict(&book, &[AT + 15 * HOUR], &row), Finding::Carried);
 }
 
 #[test]
@@ -152,8 +168,13 @@ fn what_turns_up_after_the_nights_in_which_history_is_rewritten_is_a_cause_of_it
 fn a_shard_that_was_looked_at_is_not_spoken_for_again() {
     let mut book = proven();
     book.add(WriterId([2; 16]), &Fact::Audit(Audit { span: span(), ..Audit::default() })).unwrap();
-    let hours =
-        Hours::new(span(), [(0, &book, true)], Carried::new(span(), &timings()), SKEW, &timings());
+    let hours = Hours::new(
+        span(),
+        [(0, &book, true)],
+        Carried::new(span(), IntervalSet::new(), &timings()),
+        SKEW,
+        &timings(),
+    );
     assert!(hours.audits(Wall(0), Wall(0)).is_empty());
     assert_eq!(verdict(&book, &[], &row("q", AT + HOUR)), Finding::Carried);
 }
@@ -161,7 +182,7 @@ fn a_shard_that_was_looked_at_is_not_spoken_for_again() {
 #[test]
 fn what_another_replica_speaks_for_is_left_to_it() {
     let book = proven();
-    let carried = Carried::new(span(), &timings());
+    let carried = Carried::new(span(), IntervalSet::new(), &timings());
     let mut hours = Hours::new(span(), [(0, &book, false)], carried, SKEW, &timings());
     assert_eq!(hours.judge(&row("q", AT + HOUR), Wall(AT + 32 * HOUR)), Finding::Carried);
     assert_eq!(hours.judge(&row("elsewhere", AT + HOUR), Wall(AT)), Finding::Carried);
@@ -173,7 +194,7 @@ fn what_another_replica_speaks_for_is_left_to_it() {
 
 #[test]
 fn too_many_conversations_are_said_and_not_forgotten() {
-    let mut carried = Carried { cap: 1, ..Carried::new(span(), &timings()) };
+    let mut carried = Carried { cap: 1, ..Carried::new(span(), IntervalSet::new(), &timings()) };
     assert!(carried.record("a", Wall(AT)));
     assert!(carried.record("a", Wall(AT + 1)));
     assert!(!carried.record("b", Wall(AT)));

@@ -78,6 +78,7 @@ impl Bench {
             | Fact::Epoch { .. }
             | Fact::End { .. }
             | Fact::Doubt { .. }
+            | Fact::Late { .. }
             | Fact::Wanted { .. }
             | Fact::Gap(_)
             | Fact::Written { .. }
