@@ -9,7 +9,7 @@ use rand::{Rng as _, SeedableRng as _};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use trunkline_protocol::dedupe::Window;
-use trunkline_protocol::domain::{Dice, EventId, WriterId};
+use trunkline_protocol::domain::{Dice, Wall, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
@@ -26,7 +26,7 @@ use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettin
 use crate::decode::open::Opener;
 use crate::encode::proof::{ProofEncoder, ProofSource};
 use crate::encode::registry::{self, RegistryError, RegistrySettings};
-use crate::encode::{Encoder, Provenance, schemas};
+use crate::encode::{Encoder, Provenance, read, schemas};
 use crate::error::{ExitCode, ProcessError};
 use crate::genesys::http::Http;
 use crate::genesys::regions::domain_of;
@@ -40,7 +40,7 @@ use crate::ledger::{Ledger, LedgerError, LedgerSettings};
 use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
-use crate::pipeline::{self, Stages, Standby};
+use crate::pipeline::{self, Passed, Stages, Standby};
 use crate::publish::router::Router;
 use crate::publish::{self, StageSettings};
 use crate::reconcile::{self, AuditParts, Reconcile, WriterParts};
@@ -219,9 +219,11 @@ impl App {
         let form =
             if config.flow.sorted_bodies { Canonical::Sorted } else { Canonical::AsReceived };
         let (spool, writer) = spool.unzip();
+        let plan = watch::Sender::default();
         let standby = spool.as_ref().filter(|_| !roster.is_alone()).map(|spool| {
             let tail = output_tail(config, clock, &mut background);
-            Standby::new(roster, tail, spool, metrics.standby.clone(), clock.mono())
+            let plan = plan.subscribe();
+            Standby::new(roster, tail, plan, spool, metrics.standby.clone(), clock.mono())
         });
         let sequence =
             sequence::Stage::new(clock, window, &options.timings, metrics.sequence.clone());
@@ -263,6 +265,7 @@ impl App {
             board: board.clone(),
             news,
             earlier,
+            plan,
             suspects,
             hints: config.spool.enabled.then(|| Hints::load(&config.spool.dir)),
             seed: rng.random(),
@@ -401,15 +404,19 @@ async fn open_spool(
     })
 }
 
-/// Ids of what was heard, as they pass in the output topic; those of the window of duplicates first.
-fn output_tail(config: &Config, clock: Clock, tasks: &mut Supervisor) -> Tail<EventId> {
+/// What was heard, as it passes in the output topic; that of the window of duplicates first.
+fn output_tail(config: &Config, clock: Clock, tasks: &mut Supervisor) -> Tail<Passed> {
     let window = Duration::from_secs(config.flow.dedupe_window_secs);
     let from = From::Time(clock.now().wall.minus(window).0, BTreeMap::new());
     let topic = config.kafka.events_topic.clone();
     let (tail, work) = tail::follow(kafka_settings(config), topic, from, |record| {
         let of_history = ["backfill", "reconcile"];
         let origin = record.header("trunkline-origin")?;
-        record.header("event_id").filter(|_| !of_history.contains(&origin))?.parse().ok()
+        let id =
+            record.header("event_id").filter(|_| !of_history.contains(&origin))?.parse().ok()?;
+        // whatever cannot be read is durable all the same
+        let (topic, received) = read::heard(record.value()).unwrap_or(("", Wall(0)));
+        Some(Passed { id, topic: topic.into(), received })
     });
     tasks.spawn("output tail", work);
     tail

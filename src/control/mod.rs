@@ -48,6 +48,8 @@ pub struct Control {
     pub news: mpsc::Sender<News>,
     /// Topics that were covered before this process began, by shard.
     pub earlier: Vec<BTreeSet<String>>,
+    /// The topics of each shard, combined as they are subscribed: said here, followed by whoever asks.
+    pub plan: watch::Sender<Vec<BTreeSet<String>>>,
     /// Coverages of sockets that do not hear what they should, the newest.
     pub suspects: watch::Receiver<Option<EpochId>>,
     /// Channels of an earlier process, where there is a place to keep them.
@@ -75,13 +77,14 @@ impl Control {
         let (live, _) = watch::channel(BTreeSet::new());
         // what stays wanted stays in its shard, across a restart too
         let earlier = self.earlier.iter().map(|t| subscriptions::combine(t).into_iter().collect());
-        let (plan_in, mut plan) = watch::channel::<Vec<BTreeSet<String>>>(earlier.collect());
+        self.plan.send_replace(earlier.collect());
+        let mut plan = self.plan.subscribe();
         let mut legs = Supervisor::new();
         let mut feeder = Supervisor::new();
         let Some(first) = clients.first().cloned() else {
             return Ok(());
         };
-        feeder.spawn_infallible("topics", topics::follow(self.clone(), first, plan_in));
+        feeder.spawn_infallible("topics", topics::follow(self.clone(), first, self.plan.clone()));
         feeder.spawn_infallible("crowd", crowd::watch(self.clone(), clients.clone()));
         let mut running = 0_u16;
         let told = stop.clone();

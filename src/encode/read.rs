@@ -79,6 +79,32 @@ pub fn seen(partition: i32, offset: i64, value: &[u8]) -> Option<Seen> {
     }
     let class = r.string()?.to_owned();
     r.string()?; // event_type
+    let received = received(&mut r)?;
+    r.optional(Reader::long)?; // version
+    let word = r.string()?;
+    let origin = Origin::ALL.into_iter().find(|origin| origin.as_str() == word)?;
+    let gap = r.optional(|r| r.string()?.parse().ok())?;
+    let epoch = r.optional(|r| r.string()?.parse().ok())?;
+    Some(Seen { partition, offset, id, class, epoch, received, origin, gap })
+}
+
+/// On which topic a conversation event was heard, and when.
+#[must_use]
+pub fn heard(value: &[u8]) -> Option<(&str, Wall)> {
+    let mut r = Reader::framed(value)?;
+    for _id_body_digest_org in 0..3 {
+        r.string()?;
+    }
+    let topic = r.string()?;
+    for _class_event_type in 0..2 {
+        r.string()?;
+    }
+    let received = received(&mut r)?;
+    Some((topic, received))
+}
+
+/// What lies between `event_type` and `received_at`, and that.
+fn received(r: &mut Reader<'_>) -> Option<Wall> {
     r.optional(Reader::string)?; // correlation_id
     r.long()?; // schema_version
     for _conversation_to_external_tag in 0..8 {
@@ -87,13 +113,7 @@ pub fn seen(partition: i32, offset: i64, value: &[u8]) -> Option<Seen> {
     r.items(Reader::string)?; // division_ids
     r.long()?; // event_time
     r.string()?; // event_time_source
-    let received = Wall(r.long()?);
-    r.optional(Reader::long)?; // version
-    let word = r.string()?;
-    let origin = Origin::ALL.into_iter().find(|origin| origin.as_str() == word)?;
-    let gap = r.optional(|r| r.string()?.parse().ok())?;
-    let epoch = r.optional(|r| r.string()?.parse().ok())?;
-    Some(Seen { partition, offset, id, class, epoch, received, origin, gap })
+    r.long().map(Wall)
 }
 
 /// A certificate of an installation; `None` for one of another or for what is none.

@@ -20,10 +20,11 @@ use std::time::Duration;
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use trunkline_protocol::domain::{
-    Event, EventId, Frame, Mono, Now, Origin, Quarantined, RejectReason, TopicClass,
+    Event, Frame, Mono, Now, Origin, Quarantined, RejectReason, TopicClass,
 };
 use trunkline_protocol::ledger::News;
 use trunkline_protocol::seeded::{Bug, planted};
+use trunkline_protocol::sequence::Logged;
 use trunkline_protocol::spool::Kind;
 use trunkline_protocol::topic::class_of;
 
@@ -39,7 +40,7 @@ use crate::session::Heard;
 use crate::spool::{ReadBack, Spool, SpoolError};
 use crate::supervisor::Supervisor;
 use beside::{class_heard, heard_at, number, size, spooled};
-pub use standby::Standby;
+pub use standby::{Passed, Plan, Standby};
 
 /// The stages, ready to run.
 pub struct Stages {
@@ -291,17 +292,16 @@ impl Pipeline {
     }
 
     /// What passed in the output topic is durable, whoever wrote it.
-    fn pass(&mut self, passed: impl Iterator<Item = Tailed<EventId>>) {
+    fn pass(&mut self, passed: impl Iterator<Item = Tailed<Passed>>) {
         let Stages { clock, sequence, spool, standby, flow, .. } = &mut self.stages;
         let Some(standby) = standby else { return };
         let now = clock.mono();
         for tailed in passed {
             match tailed {
                 Tailed::CaughtUp(question) => standby.deferral.answered(question, now),
-                Tailed::Record(id) => {
+                Tailed::Record(Passed { id, topic, received }) => match sequence.logged(id) {
                     // our own records pass as well; their acknowledgement is what counts
-                    let number = sequence.logged(id);
-                    if let Some(number) = number.filter(|n| standby.deferral.is_held(*n)) {
+                    Logged::Kept(number) if standby.deferral.is_held(number) => {
                         failpoint::pass("sb.seen_before_clear");
                         standby.deferral.seen(number, now);
                         sequence.durable(std::iter::once(number));
@@ -309,7 +309,13 @@ impl Pipeline {
                         flow.unpark(TopicClass::Other, Origin::Live).deduplicated();
                         standby.metrics.seen();
                     }
-                }
+                    Logged::Unheard => {
+                        if let Some(shard) = standby.shard_of(&topic) {
+                            sequence.elsewhere(shard, id, received);
+                        }
+                    }
+                    Logged::Kept(_) | Logged::Known => {}
+                },
             }
         }
         standby.metrics.held(standby.deferral.count());
@@ -498,7 +504,7 @@ async fn disk(spool: &mut Option<Spool>) -> Result<(), SpoolError> {
 }
 
 /// What passes in the output topic, if it is followed.
-async fn passing(standby: &mut Option<Standby>, passed: &mut Vec<Tailed<EventId>>) {
+async fn passing(standby: &mut Option<Standby>, passed: &mut Vec<Tailed<Passed>>) {
     match standby {
         Some(standby) => standby.tail.recv_many(passed, BATCH).await,
         None => std::future::pending().await,

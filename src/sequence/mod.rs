@@ -10,7 +10,7 @@ use trunkline_protocol::domain::{
 };
 use trunkline_protocol::journal::Journal;
 use trunkline_protocol::ledger::News;
-use trunkline_protocol::sequence::{self, Sequence};
+use trunkline_protocol::sequence::{self, Logged, Sequence};
 use trunkline_protocol::timings::Timings;
 
 use crate::clock::Clock;
@@ -139,8 +139,13 @@ impl Stage {
     }
 
     /// As [`Sequence::logged`].
-    pub fn logged(&mut self, id: EventId) -> Option<u64> {
+    pub fn logged(&mut self, id: EventId) -> Logged {
         self.rules.logged(id, self.clock.mono())
+    }
+
+    /// As [`Sequence::elsewhere`].
+    pub fn elsewhere(&mut self, shard: u16, id: EventId, received: Wall) {
+        self.rules.elsewhere(shard, id, received, self.clock.now());
     }
 
     /// As [`Sequence::must_replay`].
@@ -173,7 +178,7 @@ impl Stage {
             shard = suspect.leg.shard,
             leg = suspect.leg.ordinal,
             since_ms = suspect.since.0,
-            "a channel does not hear what its sibling hears; its coverage is doubted and it is replaced"
+            "a channel does not hear what its sibling, or another replica, hears; its coverage is doubted and it is replaced"
         );
     }
 

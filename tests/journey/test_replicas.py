@@ -18,6 +18,11 @@ CLIENTS = [word for name in NAMES for word in ("--client", f"{name}:{name}")]
 REPEATS_PER_KILL = 300
 
 
+def suspects_of(app: Trunkline) -> int:
+    app.reader.join(5)
+    return sum("channel_suspected" in line for line in app.log)
+
+
 class Replicas(unittest.TestCase):
     def setUp(self):
         folder = tempfile.TemporaryDirectory()
@@ -88,6 +93,32 @@ class Replicas(unittest.TestCase):
             self.assertEqual(gaps, {}, "the other replica covered every instant")
             print(f"\n{kills} kills, {len(ids)} events, {len(records) - len(ids)} repeats", flush=True)
 
+    def test_a_channel_that_hears_nothing_is_known_by_what_the_other_replica_writes(self):
+        with Stand() as stand, Sim("--rate", "100", "--wait-for-channels", "2", *CLIENTS) as sim:
+            for name in NAMES:
+                self.start(stand, sim, name)
+            for app in self.apps.values():
+                app.wait_ready()
+            self.assertTrue(wait_for(lambda: all(proven(app) for app in self.apps.values()), 40))
+            suspects = lambda: {name: int(total(app, "trunkline_doubts_total")) for name, app in self.apps.items()}
+            # of both, whoever is primary; a suspected one gets a new channel, so the oldest is the other's
+            for whom, known in (("newest", 1), ("oldest", 2)):
+                sim.fault("silence", whom=whom, for_ms=600_000)
+                self.assertTrue(wait_for(lambda: sum(suspects().values()) == known, 60), (whom, suspects()))
+                heard = {name: total(app, "trunkline_events_received_total") for name, app in self.apps.items()}
+                both = lambda: all(total(app, "trunkline_events_received_total") > heard[name] + 100 for name, app in self.apps.items())
+                self.assertTrue(wait_for(both, 30), "both hear again")
+            self.assertEqual(suspects(), {"a": 1, "b": 1}, "each once, and nobody who hears")
+            time.sleep(10)
+            for app in self.apps.values():
+                app.child.send_signal(signal.SIGTERM)
+            for app in self.apps.values():
+                self.assertEqual(app.child.wait(15), 0, "".join(app.log[-5:]))
+            self.assertEqual(sum(suspects_of(app) for app in self.apps.values()), 2)
+            bodies = {raw["record"]["payload"] for raw in stand.records()}
+            delivered = [entry for entry in sim.ledger() if entry["delivered"]]
+            self.assertEqual([entry["seq"] for entry in delivered[:-100] if entry["body"] not in bodies], [])
+            self.assertEqual(list(stand.records(GAPS)), [], "the other one heard everything")
 
     def test_while_the_broker_is_away_both_say_since_when_the_oldest_event_waits(self):
         with Stand() as stand, Sim("--rate", "100", "--wait-for-channels", "2", *CLIENTS) as sim:

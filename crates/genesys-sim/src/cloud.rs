@@ -228,6 +228,12 @@ impl Cloud {
         Arc::from(text)
     }
 
+    /// How ledgers and faults name a channel: the order of its creation, from 1.
+    #[must_use]
+    pub fn channel_number(&self, id: &str) -> Option<u64> {
+        self.channels.get(id).map(|channel| channel.number)
+    }
+
     /// Sockets whose readers are so slow that their events are dropped for now.
     pub fn mark_full(&mut self, full: BTreeSet<SocketId>) {
         self.full = full;

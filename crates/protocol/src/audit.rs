@@ -1,5 +1,6 @@
 //! A heartbeat is no proof of completeness: a channel may answer every ping and hear nothing. What
-//! one socket of a shard hears, the others have to hear shortly after.
+//! one socket of a shard hears, in this process or in another one, the others have to hear shortly
+//! after.
 //!
 //! ```text
 //! A   ─e─e──e─e───e──e─e──e──►
@@ -40,6 +41,8 @@ struct Ear {
     leg: Leg,
     /// Nothing has to be heard before this.
     settled: Mono,
+    /// When it opened.
+    opened: Wall,
     /// When the newest ping that was answered was sent; when it opened before the first.
     barrier: Wall,
     /// The barrier before its last event: the event was fanned out later than that.
@@ -67,6 +70,9 @@ pub struct Silence {
     strikes: BTreeMap<Leg, u32>,
 }
 
+/// What another process heard counts for so many times the patience.
+const RECENT: u32 = 4;
+
 /// A leg that is suspected again and again, e.g. since it may not hear a topic that its sibling
 /// hears, is given twice the time each time, up to this factor.
 const STRIKES: u32 = 7;
@@ -84,6 +90,7 @@ impl Silence {
         let ear = Ear {
             leg,
             settled: now.mono + self.margin,
+            opened: now.wall,
             barrier: now.wall,
             last: now.wall,
             missed: None,
@@ -132,6 +139,20 @@ impl Silence {
                 ear.missed = None;
             } else if ear.settled <= now {
                 ear.missed.get_or_insert(now);
+            }
+        }
+    }
+
+    /// Another process heard an event of the shard then, and nobody here did. What comes long after
+    /// it was heard says nothing: it may be forgotten here.
+    pub fn elsewhere(&mut self, shard: u16, id: EventId, received: Wall, now: Now) {
+        if received.plus(self.patience * RECENT) < now.wall {
+            return;
+        }
+        for ear in self.ears.values_mut().filter(|ear| ear.leg.shard == shard) {
+            let had_settled = ear.opened.plus(self.margin) <= received;
+            if had_settled && !ear.heard.contains(&id) {
+                ear.missed.get_or_insert(now.mono);
             }
         }
     }
@@ -261,6 +282,27 @@ mod tests {
         assert_eq!(silence.poll_timeout(), None);
         silence.heard(epoch(2), event(80), at(80).mono);
         assert_eq!(silence.poll_timeout(), Some(at(110).mono));
+    }
+
+    #[test]
+    fn a_socket_alone_is_suspected_when_another_process_hears_what_it_does_not() {
+        let mut silence = Silence::new(30 * SEC, 5 * SEC, 60 * SEC);
+        silence.opened(epoch(1), leg(0), at(0));
+        silence.elsewhere(0, event(4), Wall(4_000), at(5));
+        silence.elsewhere(1, event(5), Wall(9_000), at(10));
+        assert_eq!(silence.poll_timeout(), None, "it had just opened; another shard");
+        silence.heard(epoch(1), event(11), at(11).mono);
+        silence.elsewhere(0, event(11), Wall(11_000), at(12));
+        assert_eq!(silence.poll_timeout(), None, "it heard that");
+        silence.elsewhere(0, event(12), Wall(12_000), at(133));
+        assert_eq!(silence.poll_timeout(), None, "that was long ago");
+        silence.elsewhere(0, event(13), Wall(138_000), at(140));
+        assert_eq!(silence.poll_timeout(), Some(at(170).mono));
+        silence.heard(epoch(1), event(13), at(141).mono);
+        assert_eq!(silence.poll_timeout(), None, "it only came later here");
+        silence.elsewhere(0, event(14), Wall(150_000), at(151));
+        let suspect = Suspect { epoch: epoch(1), leg: leg(0), since: Wall(0) };
+        assert_eq!(silence.handle_timeout(at(181).mono), Some(suspect));
     }
 
     #[test]

@@ -27,6 +27,17 @@ pub trait Parcel {
     fn again(self);
 }
 
+/// What is known here of an event that passes in the output topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Logged {
+    /// Nobody heard it here, or it was forgotten.
+    Unheard,
+    /// It was known to be durable.
+    Known,
+    /// It is kept under this number, which was not known to be durable.
+    Kept(u64),
+}
+
 /// Keeps parcels of all sockets once.
 pub struct Sequence<P> {
     dedupe: Dedupe,
@@ -190,14 +201,19 @@ impl<P: Parcel> Sequence<P> {
         }
     }
 
-    /// The event was seen in the output topic, so it is durable. Says under which number it was kept
-    /// here without being known to be.
-    pub fn logged(&mut self, id: EventId, now: Mono) -> Option<u64> {
+    /// The event was seen in the output topic, so it is durable.
+    pub fn logged(&mut self, id: EventId, now: Mono) -> Logged {
         let below = self.journal.durable_below();
         match self.dedupe.offer(id, FIRST - 1, below, now) {
-            Verdict::First => None,
-            Verdict::Seen(number) => Some(number).filter(|&n| !self.journal.is_durable(n)),
+            Verdict::First => Logged::Unheard,
+            Verdict::Seen(number) if self.journal.is_durable(number) => Logged::Known,
+            Verdict::Seen(number) => Logged::Kept(number),
         }
+    }
+
+    /// Another process received it then, and it is [`Logged::Unheard`] here.
+    pub fn elsewhere(&mut self, shard: u16, id: EventId, received: Wall, now: Now) {
+        self.silence.elsewhere(shard, id, received, now);
     }
 
     /// An event that an earlier process kept under this number is to be written; not when a copy was

@@ -33,11 +33,7 @@ impl Audited {
 /// Looks at every span that is closed, as one process does on the day after.
 pub fn audit(platform: &mut Platform, kafka: &Kafka, timings: &Timings, client: &str) -> Audited {
     let timings = Timings { audit_reach: timings.history_reach, ..timings.clone() };
-    let mut ledgers: BTreeMap<u16, ShardLedger> = BTreeMap::new();
-    for stamped in kafka.compacted() {
-        let ledger = ledgers.entry(stamped.shard).or_default();
-        ledger.add(stamped.writer, &stamped.fact).expect("no contradiction");
-    }
+    let mut ledgers = ledgers(kafka);
     let token = token(platform, client);
     let mut audited = Audited::default();
     while let Some(span) = due(ledgers.values(), &BTreeSet::new(), platform.wall(), &timings) {
@@ -68,6 +64,16 @@ pub fn audit(platform: &mut Platform, kafka: &Kafka, timings: &Timings, client: 
         }
     }
     audited
+}
+
+/// What the state topic says of each shard.
+pub fn ledgers(kafka: &Kafka) -> BTreeMap<u16, ShardLedger> {
+    let mut ledgers: BTreeMap<u16, ShardLedger> = BTreeMap::new();
+    for stamped in kafka.compacted() {
+        let ledger = ledgers.entry(stamped.shard).or_default();
+        ledger.add(stamped.writer, &stamped.fact).expect("no contradiction");
+    }
+    ledgers
 }
 
 fn ask(platform: &mut Platform, client: &str, request: &Request) -> Value {

@@ -25,7 +25,7 @@ use super::requests;
 /// What a process hears, in order.
 #[derive(Clone, Debug)]
 pub enum Heard {
-    Opened { epoch: EpochId, leg: Leg, joining: bool },
+    Opened { epoch: EpochId, leg: Leg, joining: bool, socket: u64 },
     Frame { epoch: EpochId, leg: Leg, text: std::sync::Arc<str> },
     Pong { epoch: EpochId, sent: Wall },
     Ended { epoch: EpochId, reason: EndReason },
@@ -354,7 +354,7 @@ impl Client {
         let epoch = EpochId(self.dice.bytes16());
         let mut others = self.legs.iter().filter(|(o, _)| o.shard == leg.shard && **o != leg);
         let joining = others.any(|(_, rules)| rules.is_live()) || self.legs[&leg].is_live();
-        self.heard.push(Heard::Opened { epoch, leg, joining });
+        self.heard.push(Heard::Opened { epoch, leg, joining, socket });
         if let Some(channel) = self.legs[&leg].channel(life) {
             let topics = channel.covered().clone();
             let at = self.server.read(now).map_or(Wall(0), |reading| reading.latest);

@@ -18,6 +18,7 @@ pub struct Record {
     pub gap: Option<GapId>,
     /// Of a row of history: the newest thing it shows.
     pub shows: Option<Wall>,
+    pub shard: u16,
     pub appended: Wall,
 }
 

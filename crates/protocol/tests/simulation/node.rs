@@ -10,7 +10,7 @@ use trunkline_protocol::envelope;
 use trunkline_protocol::identity::{Canonical, identify};
 use trunkline_protocol::journal::{FIRST, Journal};
 use trunkline_protocol::ledger::{Action, Gap, Keeper, News, Stamped};
-use trunkline_protocol::sequence::{Parcel, Sequence};
+use trunkline_protocol::sequence::{Logged, Parcel, Sequence};
 use trunkline_protocol::standby::{Deferral, DeferralTimings, Roster};
 use trunkline_protocol::timings::Timings;
 use trunkline_protocol::topic::class_of;
@@ -298,7 +298,8 @@ impl Node {
         if self.frozen_until > platform.now_ms {
             return;
         }
-        self.pass(platform.now_ms, kafka, take_over);
+        let now = self.now(platform);
+        self.pass(platform.now_ms, now, kafka, take_over);
         let room = self.has_room();
         if !room {
             self.sequence.pause();
@@ -320,10 +321,17 @@ impl Node {
         self.prove(platform, kafka, now);
     }
 
-    fn hear(&mut self, heard: Heard, platform: &Platform, now: Now, fresh: &mut Vec<(Event, u64)>) {
+    fn hear(
+        &mut self,
+        heard: Heard,
+        platform: &mut Platform,
+        now: Now,
+        fresh: &mut Vec<(Event, u64)>,
+    ) {
         let keep = &mut |event, number| fresh.push((event, number));
         match heard {
-            Heard::Opened { epoch, leg, joining } => {
+            Heard::Opened { epoch, leg, joining, socket } => {
+                platform.witness(epoch, socket);
                 self.sequence.opened(epoch, leg, joining, now);
             }
             Heard::Pong { epoch, sent } => self.sequence.pong(epoch, sent, now, keep),
@@ -413,8 +421,7 @@ impl Node {
     }
 
     /// What passes in the output topic, and what others should have written and did not.
-    fn pass(&mut self, now_ms: u64, kafka: &Kafka, take_over: bool) {
-        let now = self.client.mono(now_ms);
+    fn pass(&mut self, now_ms: u64, now: Now, kafka: &Kafka, take_over: bool) {
         let Some(mut deferral) = self.deferral.take() else { return };
         if kafka.takes(now_ms) {
             while let Some(record) = kafka.events.get(self.tail_at) {
@@ -422,33 +429,38 @@ impl Node {
                 if record.epoch.is_none() {
                     continue; // of history
                 }
-                let number = self.sequence.logged(record.id, now);
-                if let Some(number) = number.filter(|n| deferral.is_held(*n)) {
-                    deferral.seen(number, now);
-                    self.settled(number);
+                match self.sequence.logged(record.id, now.mono) {
+                    Logged::Kept(number) if deferral.is_held(number) => {
+                        deferral.seen(number, now.mono);
+                        self.settled(number);
+                    }
+                    Logged::Unheard => {
+                        self.sequence.elsewhere(record.shard, record.id, record.received, now);
+                    }
+                    Logged::Kept(_) | Logged::Known => {}
                 }
             }
             if let Some((question, _)) = self.question.take_if(|(_, end)| *end <= self.tail_at) {
-                deferral.answered(question, now);
+                deferral.answered(question, now.mono);
             }
         }
         if self.question.is_none()
-            && let Some(question) = deferral.question(now)
+            && let Some(question) = deferral.question(now.mono)
         {
             self.question = Some((question, kafka.events.len()));
         }
-        let below = deferral.writable_below(now);
+        let below = deferral.writable_below(now.mono);
         while self.in_flight.len() < IN_FLIGHT {
             let earlier = self.behind_deferred.front().copied().filter(|n| *n < below);
             if let Some(number) = earlier {
                 self.behind_deferred.pop_front();
-                self.replay(number, Origin::Standby, now_ms, now);
+                self.replay(number, Origin::Standby, now_ms, now.mono);
                 continue;
             }
             let Some(number) = deferral.oldest().filter(|n| *n < below) else { break };
             deferral.written(number);
             self.may_repeat += u64::from(take_over);
-            self.replay(number, Origin::Standby, now_ms, now);
+            self.replay(number, Origin::Standby, now_ms, now.mono);
         }
         self.deferral = Some(deferral);
     }
@@ -528,6 +540,7 @@ fn append(kafka: &mut Kafka, flight: &Flight, now: Wall) {
         origin: flight.origin,
         gap: None,
         shows: None,
+        shard: event.shard,
         appended: now,
     });
 }

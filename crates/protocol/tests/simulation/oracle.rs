@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use trunkline_protocol::certificate::Level;
 use trunkline_protocol::certifier::Certificate;
-use trunkline_protocol::domain::{EventId, Interval, Origin, Outcome, Wall};
+use trunkline_protocol::domain::{EpochId, EventId, Interval, IntervalSet, Origin, Outcome, Wall};
 use trunkline_protocol::ledger::Gap;
 use trunkline_protocol::topic::class_of;
 
-use super::audit::Audited;
+use super::audit::{Audited, ledgers};
 use super::kafka::Kafka;
 use super::platform::{Platform, Truth};
 use super::requests::peak_per_minute;
@@ -21,8 +21,8 @@ pub struct Verdict {
     pub durable: u64,
     pub restored: u64,
     pub missed: u64,
-    /// Missed by sockets that answered pings and heard nothing, with no other one to show it: what
-    /// only an audit can find.
+    /// Not there, and everything that says otherwise are sockets that answered pings and did not get
+    /// it: what only an audit can find.
     pub deaf: u64,
     /// Of those, what holding closed hours against history found.
     pub deaf_found: u64,
@@ -124,6 +124,7 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
         *verdict.certificates.entry(certificate.judgement.level.as_str()).or_default() += 1;
     }
     let found = sides.audited.found();
+    let witnesses = Witnesses::new(platform, kafka);
     audited(platform, kafka, &sides.audited, &mut verdict);
     for truth in &platform.truths {
         if kafka.first.contains_key(&truth.id) {
@@ -152,7 +153,7 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
             at.all(|gap| gap.repair.outcome == Some(Outcome::Reconciled))
         });
         let unaccounted = !restored && (!recorded || closed_well);
-        if unaccounted && truth.deaf && !truth.delivered {
+        if unaccounted && witnesses.were_deaf(truth) {
             verdict.deaf += 1;
             match found.contains(truth.conversation.as_str()) {
                 true => verdict.deaf_found += 1,
@@ -174,7 +175,7 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
                 && subject.class == class
                 && Interval::new(subject.from, certificate.to).contains(truth.fanned)
         });
-        if truth.deaf && !truth.delivered && said.is_some_and(|c| c.judgement.level.is_live()) {
+        if said.is_some_and(|c| c.judgement.level.is_live()) && witnesses.were_deaf(truth) {
             verdict.deaf += 1;
             match found.contains(truth.conversation.as_str()) {
                 true => verdict.deaf_found += 1,
@@ -196,6 +197,34 @@ pub fn judge(platform: &Platform, kafka: &Kafka, sides: &Sides<'_>) -> Verdict {
     records(platform, kafka, sides, &mut verdict);
     budget(platform, &mut verdict);
     verdict
+}
+
+/// Who says what was heard.
+struct Witnesses<'a> {
+    platform: &'a Platform,
+    /// What each coverage claims, by shard.
+    claims: BTreeMap<u16, Vec<(EpochId, IntervalSet)>>,
+}
+
+impl<'a> Witnesses<'a> {
+    fn new(platform: &'a Platform, kafka: &Kafka) -> Self {
+        let claims = ledgers(kafka).into_iter().map(|(shard, ledger)| {
+            let epochs = ledger.epochs().iter();
+            (shard, epochs.map(|(id, epoch)| (*id, epoch.proven())).collect())
+        });
+        Self { platform, claims: claims.collect() }
+    }
+
+    /// Whether every socket that vouches for its time answered pings and did not get it.
+    fn were_deaf(&self, truth: &Truth) -> bool {
+        let all = self.claims.get(&truth.shard).into_iter().flatten();
+        let mut vouch = all.filter(|(_, claim)| claim.contains(truth.fanned)).peekable();
+        vouch.peek().is_some()
+            && vouch.all(|(epoch, _)| {
+                let channel = self.platform.witnesses.get(epoch);
+                channel.is_some_and(|number| truth.silenced.contains(number))
+            })
+    }
 }
 
 /// Whoever is called for a conversation has to find something of it that is not there.

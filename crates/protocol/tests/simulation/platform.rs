@@ -1,14 +1,15 @@
 //! The platform under simulated time: the core of the simulator, what is on its wires, and the truth
 //! about every event.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use genesys_sim::cloud::Output;
 use genesys_sim::http::{Answer, Request};
+use genesys_sim::ledger::Entry;
 use genesys_sim::traffic::{Profile, Traffic};
 use genesys_sim::{Cloud, Settings};
-use trunkline_protocol::domain::{EventId, Wall};
+use trunkline_protocol::domain::{EpochId, EventId, Wall};
 use trunkline_protocol::identity::{Canonical, identify};
 
 /// Milliseconds since 1970 at time 0: midnight, so that days are days.
@@ -36,8 +37,8 @@ pub struct Truth {
     pub happened: Wall,
     /// Whether it was put on any socket.
     pub delivered: bool,
-    /// Sockets were open, answered pings, and got nothing: only an audit can know.
-    pub deaf: bool,
+    /// Channels whose sockets were open, answered pings, and did not get it.
+    pub silenced: BTreeSet<u64>,
 }
 
 pub struct Platform {
@@ -48,12 +49,16 @@ pub struct Platform {
     pub by_id: BTreeMap<EventId, usize>,
     /// When each client made a request or dial, for its budget.
     pub asked: BTreeMap<String, Vec<u64>>,
+    /// The channel of each socket, and that of each coverage.
+    channels: BTreeMap<u64, u64>,
+    pub witnesses: BTreeMap<EpochId, u64>,
     wires: BTreeMap<u64, VecDeque<Wire>>,
     serial: u64,
 }
 
 impl Platform {
-    pub fn new(settings: Settings, profile: Profile, seed: u64) -> Self {
+    /// With `presence` each shard has a topic that history does not know.
+    pub fn new(settings: Settings, profile: Profile, seed: u64, presence: bool) -> Self {
         let profile = Profile { epoch_ms: ORIGIN_MS, ..profile };
         let traffic = Traffic::new(seed, profile);
         let mut cloud = Cloud::new(settings, traffic, seed, "ws://sim", ORIGIN_MS);
@@ -65,7 +70,10 @@ impl Platform {
         let shard = |odd| {
             let queues = half(org.queues.len(), odd);
             let users = half(org.users.len(), odd);
-            queues.iter().map(queue).chain(users.iter().map(user)).collect::<Vec<_>>()
+            let first = org.users.iter().skip(odd).take(usize::from(presence));
+            let presence = first.map(|user| format!("v2.users.{}.presence", user.id));
+            let told = queues.iter().map(queue).chain(users.iter().map(user));
+            told.chain(presence).collect::<Vec<_>>()
         };
         let shards = vec![shard(0), shard(1)];
         Self {
@@ -75,6 +83,8 @@ impl Platform {
             truths: Vec::new(),
             by_id: BTreeMap::new(),
             asked: BTreeMap::new(),
+            channels: BTreeMap::new(),
+            witnesses: BTreeMap::new(),
             wires: BTreeMap::new(),
             serial: 0,
         }
@@ -133,8 +143,17 @@ impl Platform {
         self.asked.entry(client.to_owned()).or_default().push(self.now_ms);
         let id = uri.rsplit('/').next().unwrap_or_default();
         let opened = self.cloud.upgrade(id, self.now_ms);
+        if let (Ok(socket), Some(number)) = (&opened, self.cloud.channel_number(id)) {
+            self.channels.insert(*socket, number);
+        }
         self.collect();
         opened
+    }
+
+    /// A socket bears witness as this coverage.
+    pub fn witness(&mut self, epoch: EpochId, socket: u64) {
+        let channel = self.channels.get(&socket).copied();
+        self.witnesses.extend(channel.map(|number| (epoch, number)));
     }
 
     /// Something happens to a conversation; returns how many events it makes on wanted topics.
@@ -169,7 +188,7 @@ impl Platform {
                 fanned: self.wall(),
                 happened: Wall(i64::try_from(happened).expect("in range")),
                 delivered: entry.is_some_and(|entry| !entry.delivered.is_empty()),
-                deaf: entry.is_some_and(|e| e.dropped.iter().any(|(_, why)| *why == "silence")),
+                silenced: entry.map(silenced).unwrap_or_default(),
             });
         }
         self.collect();
@@ -180,4 +199,9 @@ impl Platform {
         let at = self.shards.iter().position(|shard| shard.iter().any(|t| t == topic))?;
         u16::try_from(at).ok()
     }
+}
+
+fn silenced(entry: &Entry) -> BTreeSet<u64> {
+    let dropped = entry.dropped.iter().filter(|(_, why)| *why == "silence");
+    dropped.map(|(number, _)| *number).collect()
 }

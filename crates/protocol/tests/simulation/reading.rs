@@ -290,6 +290,7 @@ impl Repairs {
                 origin: Origin::Backfill,
                 gap: Some(gap),
                 shows: Some(shows),
+                shard: reading.campaign.shard_of(gap).unwrap_or_default(),
                 appended: platform.wall(),
             });
         }

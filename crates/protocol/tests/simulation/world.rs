@@ -91,7 +91,7 @@ impl World {
             delay_ms: (200, late),
             ..Profile::default()
         };
-        let platform = Platform::new(settings, profile, plan.seed);
+        let platform = Platform::new(settings, profile, plan.seed, plan.seed % 8 == 5);
         let timings = Timings { history_reach: reach(&mut rng), ..Timings::default() };
         let legs = if names.len() == 1 { 2 } else { 1 };
         let setup = Setup { timings, names, legs };
