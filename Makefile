@@ -59,10 +59,10 @@ seeded-bugs: setup ## Mistakes made on purpose, and the tests that have to notic
 	$(BUILD)
 	$(PYTHON) scripts/seeded_bugs.py
 
-sim: ## Simulated days of the rules, with everything that goes wrong; six minutes
+sim: ## Simulated days of the rules, a thousand and more, with everything that goes wrong; twelve minutes
 	cargo test $(QUIET) --profile sim -p trunkline-protocol --features seeded-bugs --test simulation -- --ignored --nocapture --test-threads 1 as_many mistake
 
-sim-long: ## A thousand simulated days and more
+sim-long: ## As many simulated days as fit into an hour
 	SIM_DAYS=100000 SIM_SECONDS=3600 SIM_LEAST_DAYS=1000 $(MAKE) --no-print-directory sim
 
 crash: setup ## Kills at every named place and at any time; the verifier judges

@@ -168,11 +168,11 @@ impl Total {
 
     /// The world was what it should be: everything happened, every way out was taken.
     pub fn assert_complete(&self) {
-        let least = number("SIM_LEAST_DAYS", 100);
+        let least = number("SIM_LEAST_DAYS", 1_000);
         let faults: u64 = self.faults.values().sum();
         assert!(self.days >= least, "{} days: fewer than {least}", self.days);
-        assert!(self.verdict.events >= least * 5_000, "{} events", self.verdict.events);
-        assert!(faults >= least * 12, "{faults} faults");
+        assert!(self.verdict.events >= least * 9_000, "{} events", self.verdict.events);
+        assert!(faults >= least * 18, "{faults} faults");
         if self.days < RARE {
             return; // what is rare need not have happened yet
         }
