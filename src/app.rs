@@ -430,7 +430,7 @@ async fn readiness(board: StatusBoard) {
         let down: Vec<String> = status
             .channels
             .iter()
-            .filter(|line| line.state != "live")
+            .filter(|line| !matches!(line.state, "live" | "spare"))
             .map(|line| format!("shard {} leg {} is {}", line.shard, line.leg, line.state))
             .collect();
         let none = status.channels.is_empty();

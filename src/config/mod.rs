@@ -107,11 +107,11 @@ pub struct Direct {
     pub url: Option<String>,
     /// Query parameter that carries the token.
     pub token_parameter: String,
-    /// How long a connection is expected to last.
+    /// How long a connection is expected to last, until some have told.
     pub expected_lifetime_secs: u64,
     /// Dials per minute.
     pub dials_per_minute: u32,
-    /// Connections side by side: 1 or 2.
+    /// Connections side by side, their successors aside: 1 or 2.
     pub connections: u8,
     /// Silence after which a connection counts as half-open.
     pub silence_secs: u64,
@@ -377,7 +377,7 @@ impl Default for Direct {
             token_parameter: "access_token".to_owned(),
             expected_lifetime_secs: 60,
             dials_per_minute: 10,
-            connections: 2,
+            connections: 1,
             silence_secs: 40,
         }
     }

@@ -3,18 +3,20 @@
 //! The endpoint is documented nowhere; what is relied on was reported by its users. Coverage is at
 //! most "connected", never proven.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio::sync::{mpsc, watch};
-use trunkline_protocol::backoff::{Backoff, Hint};
-use trunkline_protocol::domain::{Dice, EndReason, EpochId, Leg};
+use trunkline_protocol::backoff::Hint;
+use trunkline_protocol::direct::{Action, Direct, DirectTimings};
+use trunkline_protocol::domain::{Dice, EndReason, EpochId, Leg, Mono};
 use trunkline_protocol::gate::{Outcome, Priority};
 use trunkline_protocol::session::Liveness;
 
-use super::{Client, Control, LiveLegs};
-use crate::session::{Refusal, SocketCommand, SocketEvent, SocketOrder, run_socket};
+use super::{Client, Control};
+use crate::genesys::gate::Turn;
+use crate::session::{Refusal, SessionParts, SocketCommand, SocketEvent, SocketOrder, run_socket};
 use crate::supervisor::{Supervisor, Uninvited};
 
 /// The endpoint and what is expected of it.
@@ -24,9 +26,9 @@ pub struct DirectSettings {
     pub url: url::Url,
     /// Name of the query parameter that carries the token.
     pub token_parameter: String,
-    /// How long a connection is expected to last.
+    /// How long a connection is expected to last, until some have told.
     pub lifetime: Duration,
-    /// Connections side by side, staggered.
+    /// Connections side by side, successors aside.
     pub connections: u8,
     /// Silence after which a connection counts as half-open.
     pub silence: Duration,
@@ -42,96 +44,191 @@ pub async fn run(
     client: Client,
     stop: watch::Receiver<bool>,
 ) -> Result<(), Uninvited> {
-    let (live, _) = watch::channel(BTreeSet::new());
-    let mut legs = Supervisor::new();
-    for ordinal in 0..settings.connections {
-        let leg = Connection {
-            control: control.clone(),
-            settings: settings.clone(),
-            client: client.clone(),
-            leg: Leg { shard: 0, ordinal },
-            live: live.clone(),
-            dice: Dice::new(control.seed ^ u64::from(ordinal)),
-        };
-        legs.spawn_infallible(format!("direct {ordinal}"), leg.run(stop.clone()));
-    }
-    while let Some(ended) = legs.next().await {
-        if ended.failure.is_some() {
-            return Err(ended.into());
-        }
-    }
-    Ok(())
+    let timings =
+        DirectTimings { lifetime: settings.lifetime, backoff_cap: control.timings.backoff_cap };
+    let rules = Direct::new(settings.connections, timings, control.clock.mono());
+    let (tell, told) = mpsc::channel(16);
+    let dice = Dice::new(control.seed);
+    let (sockets, tasks) = (BTreeMap::new(), Supervisor::new());
+    let driver = Driver {
+        control,
+        settings,
+        client,
+        rules,
+        sockets,
+        tasks,
+        tell,
+        dice,
+        refused: None,
+        room: None,
+    };
+    driver.run(told, stop).await
 }
 
-struct Connection {
+struct Driver {
     control: Control,
     settings: DirectSettings,
     client: Client,
-    leg: Leg,
-    live: LiveLegs,
+    rules: Direct,
+    sockets: BTreeMap<u8, Held>,
+    tasks: Supervisor,
+    tell: mpsc::Sender<(u8, Told)>,
     dice: Dice,
+    /// The last status with which the endpoint refused, so that it is said once.
+    refused: Option<u16>,
+    room: Option<usize>,
+}
+
+struct Held {
+    epoch: EpochId,
+    is_live: bool,
+    commands: mpsc::Sender<SocketCommand>,
+}
+
+/// What became of a dial.
+enum Told {
+    /// It was given up before it began.
+    GivenUp,
+    Socket(SocketEvent),
 }
 
 /// A token must outlive a connection by this much.
 const MARGIN: Duration = Duration::from_secs(5);
 
-enum Ended {
-    Over(EndReason),
-    Refused(Refusal),
-    Stopped,
-}
-
-impl Connection {
-    async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut backoff = Backoff::new(self.control.timings.backoff_cap);
-        // connections side by side start half a lifetime apart, so that one always lives
-        let count = u32::from(self.settings.connections.max(1));
-        let mut wait = self.settings.lifetime / count * u32::from(self.leg.ordinal);
+impl Driver {
+    async fn run(
+        mut self,
+        mut told: mpsc::Receiver<(u8, Told)>,
+        mut stop: watch::Receiver<bool>,
+    ) -> Result<(), Uninvited> {
+        let mut stopping = false;
         loop {
-            self.post("waiting", None);
+            let now = self.control.clock.mono();
+            while let Some(action) = self.rules.poll(now) {
+                match action {
+                    Action::Dial(place) => self.dial(place, stop.clone()),
+                    Action::Close(place) => self.close(place),
+                }
+            }
+            if stopping && self.sockets.is_empty() {
+                return Ok(());
+            }
+            let due = self.rules.poll_timeout(now);
             tokio::select! {
                 biased;
-                _ = stop.wait_for(|stop| *stop) => return,
-                () = tokio::time::sleep(wait) => {}
-            }
-            let opened = self.control.clock.mono();
-            match self.connect(&mut stop).await {
-                Ended::Stopped => return,
-                Ended::Over(reason) => {
-                    let lived = self.control.clock.mono().since(opened);
-                    // an endpoint that closes every minute is used as it is meant to be
-                    if lived >= self.settings.lifetime / 2 {
-                        backoff.reset();
-                    }
-                    // 1000 is ambiguous by itself; the token's own end decides
-                    let ended_token =
-                        reason == EndReason::Close1000 && !self.client_is_fresh().await;
-                    let reason = if ended_token { EndReason::Token } else { reason };
-                    let now = self.control.clock.now();
-                    self.control.metrics.ended(reason);
-                    self.control.board.ended(self.leg, reason, now.wall);
-                    tracing::info!(
-                        code = "channel_down",
-                        leg = self.leg.ordinal,
-                        reason = reason.as_str(),
-                        "direct connection down"
-                    );
-                    wait = backoff.next(&mut self.dice);
+                () = stopped(&mut stop), if !stopping => {
+                    stopping = true;
+                    self.rules.stop();
+                    let places: Vec<u8> = self.sockets.keys().copied().collect();
+                    places.into_iter().for_each(|place| self.close(place));
                 }
-                Ended::Refused(refusal) => {
-                    self.control.metrics.refused(refusal.status);
-                    match refusal.status {
-                        Some(401) => self.client.token_rejected(),
-                        Some(403) => tracing::error!(
-                            code = "direct_forbidden",
-                            "the endpoint refuses the client: a permission or scope is missing"
-                        ),
-                        Some(_) | None => {}
-                    }
-                    wait = backoff.next(&mut self.dice).max(Duration::from_millis(500));
-                }
+                Some((place, told)) = told.recv() => self.told(place, told).await,
+                Some(ended) = self.tasks.next() => if ended.failure.is_some() {
+                    return Err(ended.into());
+                },
+                () = self.control.clock.sleep_until(due) => {}
             }
         }
+    }
+
+    fn dial(&mut self, place: u8, stop: watch::Receiver<bool>) {
+        let (commands, receiver) = mpsc::channel(4);
+        let epoch = EpochId(self.dice.bytes16());
+        let dial = Dial {
+            place,
+            settings: self.settings.clone(),
+            client: self.client.clone(),
+            session: self.control.session.clone(),
+            order: SocketOrder {
+                tag: u64::from(place),
+                url: String::new(),
+                epoch,
+                leg: Leg { shard: 0, ordinal: place },
+                joining: self.live() > 0,
+                liveness: Liveness::Silence { limit: self.settings.silence },
+            },
+            tell: self.tell.clone(),
+        };
+        self.tasks.spawn_infallible(format!("direct {place}"), dial.run(receiver, stop));
+        self.sockets.insert(place, Held { epoch, is_live: false, commands });
+        self.post(place);
+    }
+
+    fn close(&mut self, place: u8) {
+        let commands = self.sockets.get(&place).map(|held| &held.commands);
+        // a full or closed channel means that it closes already
+        commands.map(|to| to.try_send(SocketCommand::Close(EndReason::Rotation)).ok());
+    }
+
+    async fn told(&mut self, place: u8, told: Told) {
+        let now = self.control.clock.mono();
+        match told {
+            Told::GivenUp => {
+                self.sockets.remove(&place);
+            }
+            Told::Socket(SocketEvent::Open) => {
+                self.refused = None;
+                self.control.metrics.connected();
+                self.rules.opened(place, now);
+            }
+            Told::Socket(SocketEvent::Live) => {
+                self.sockets.get_mut(&place).into_iter().for_each(|held| held.is_live = true);
+                self.post(place);
+            }
+            Told::Socket(SocketEvent::Notice(_)) => {}
+            Told::Socket(SocketEvent::Refused(refusal)) => self.refuse(place, &refusal, now),
+            Told::Socket(SocketEvent::Ended(reason)) => self.ended(place, reason, now).await,
+        }
+        if self.room != self.rules.room() {
+            self.room = self.rules.room();
+            if let Some(room) = self.room {
+                tracing::warn!(
+                    code = "direct_room",
+                    room,
+                    "the endpoint takes no more connections than these: successors wait for the end of one"
+                );
+            }
+        }
+    }
+
+    fn refuse(&mut self, place: u8, refusal: &Refusal, now: Mono) {
+        self.sockets.remove(&place);
+        self.control.metrics.refused(refusal.status);
+        if refusal.status == Some(401) {
+            self.client.token_rejected();
+        }
+        if refusal.status.is_some() && refusal.status != self.refused {
+            tracing::error!(
+                code = "direct_refused",
+                status = refusal.status,
+                "the endpoint refuses the upgrade: its path is in no Genesys SDK, and the OAuth client may lack a permission; \
+                 genesys.mode: channels listens through the documented Notification API"
+            );
+        }
+        self.refused = refusal.status.or(self.refused);
+        let about_us = refusal.status.is_some_and(|s| (400..500).contains(&s) && s != 401);
+        self.rules.refused(place, about_us, now, &mut self.dice);
+        self.post(place);
+    }
+
+    async fn ended(&mut self, place: u8, reason: EndReason, now: Mono) {
+        // 1000 is ambiguous by itself; the token's own end decides
+        let ended_token = reason == EndReason::Close1000 && !self.client_is_fresh().await;
+        let reason = if ended_token { EndReason::Token } else { reason };
+        self.sockets.remove(&place);
+        let lived = self.rules.ended(place, reason, now, &mut self.dice);
+        let leg = Leg { shard: 0, ordinal: place };
+        self.control.metrics.ended(reason);
+        self.control.board.ended(leg, reason, self.control.clock.now().wall);
+        self.post(place);
+        tracing::info!(
+            code = "channel_down",
+            leg = place,
+            reason = reason.as_str(),
+            lived_secs = lived.as_secs(),
+            live = self.live(),
+            "direct connection down"
+        );
     }
 
     /// Whether the token at hand outlives the next connection.
@@ -140,85 +237,100 @@ impl Connection {
         tokio::time::timeout(Duration::from_millis(1), fresh).await.is_ok()
     }
 
-    async fn connect(&mut self, stop: &mut watch::Receiver<bool>) -> Ended {
+    fn live(&self) -> usize {
+        self.sockets.values().filter(|held| held.is_live).count()
+    }
+
+    /// A place that is not needed now, while enough others live, is a spare one.
+    fn post(&self, place: u8) {
+        let (held, live) = (self.sockets.get(&place), self.live());
+        let enough = live >= usize::from(self.settings.connections);
+        let phase = match held {
+            Some(held) if held.is_live => "live",
+            Some(_) | None if enough => "spare",
+            Some(_) => "connect",
+            None => "waiting",
+        };
+        let leg = Leg { shard: 0, ordinal: place };
+        let epoch = held.filter(|held| held.is_live).map(|held| held.epoch);
+        self.control.metrics.live_channels(0, live);
+        self.control.board.channel(leg, phase, epoch, self.control.clock.now().wall);
+    }
+}
+
+async fn stopped(stop: &mut watch::Receiver<bool>) {
+    stop.wait_for(|stop| *stop).await.ok(); // or nobody can say so any more
+}
+
+/// One connection, from the wish to its end.
+struct Dial {
+    place: u8,
+    settings: DirectSettings,
+    client: Client,
+    session: SessionParts,
+    order: SocketOrder,
+    tell: mpsc::Sender<(u8, Told)>,
+}
+
+impl Dial {
+    async fn run(
+        mut self,
+        commands: mpsc::Receiver<SocketCommand>,
+        mut stop: watch::Receiver<bool>,
+    ) {
         let span = self.settings.lifetime + MARGIN;
         let prepared = async {
             let turn = self.client.dial_turn(Priority::FinishReconnect).await;
             (self.client.token_for(span).await, turn)
         };
-        self.post("connect", None);
         let (token, turn) = tokio::select! {
             biased;
-            _ = stop.wait_for(|stop| *stop) => return Ended::Stopped,
+            () = stopped(&mut stop) => {
+                self.tell.send((self.place, Told::GivenUp)).await.ok(); // or nobody waits for it
+                return;
+            }
             prepared = prepared => prepared,
         };
         let mut url = self.settings.url.clone();
         url.query_pairs_mut().append_pair(&self.settings.token_parameter, token.expose_secret());
-        let epoch = EpochId(self.dice.bytes16());
-        let order = SocketOrder {
-            tag: 0,
-            url: url.into(),
-            epoch,
-            leg: self.leg,
-            joining: self.live.borrow().iter().any(|leg| *leg != self.leg),
-            liveness: Liveness::Silence { limit: self.settings.silence },
-        };
-        let (commands, receiver) = mpsc::channel(4);
-        let (events_in, mut events) = mpsc::channel(16);
-        let mut task = Supervisor::new();
-        task.spawn_infallible(
-            "socket",
-            run_socket(order, self.control.session.clone(), receiver, events_in),
-        );
-        let mut turn = Some(turn);
-        let mut stopped = false;
-        loop {
-            let event = tokio::select! {
-                biased;
-                _ = stop.wait_for(|stop| *stop), if !stopped => {
-                    stopped = true;
-                    commands.try_send(SocketCommand::Close(EndReason::Rotation)).ok(); // or it ended
-                    continue;
-                }
-                event = events.recv() => event,
-            };
-            match event {
-                Some((_, SocketEvent::Open)) => {
-                    turn.take().into_iter().for_each(|turn| turn.report(Outcome::Answered, None));
-                    self.control.metrics.connected();
-                }
-                Some((_, SocketEvent::Live)) => self.post("live", Some(epoch)),
-                Some((_, SocketEvent::Notice(_))) => {}
-                Some((_, SocketEvent::Refused(refusal))) => {
-                    let outcome = match refusal.status {
-                        Some(429) => {
-                            Outcome::RateLimited(Hint::parse(refusal.retry_after.as_deref()))
-                        }
-                        Some(status) if status < 500 => Outcome::Answered,
-                        Some(_) | None => Outcome::Failed,
-                    };
-                    turn.take().into_iter().for_each(|turn| turn.report(outcome, None));
-                    return Ended::Refused(refusal);
-                }
-                Some((_, SocketEvent::Ended(_))) if stopped => return Ended::Stopped,
-                Some((_, SocketEvent::Ended(reason))) => {
-                    self.post("waiting", None);
-                    return Ended::Over(reason);
-                }
-                None if stopped => return Ended::Stopped,
-                None => return Ended::Over(EndReason::Reset),
-            }
-        }
+        self.order.url = url.into();
+        let (events_in, events) = mpsc::channel(16);
+        let socket = run_socket(self.order, self.session, commands, events_in);
+        tokio::join!(socket, pass_on(self.place, turn, events, self.tell));
     }
+}
 
-    fn post(&self, phase: &'static str, epoch: Option<EpochId>) {
-        let (leg, is_live) = (self.leg, epoch.is_some());
-        self.live.send_if_modified(
-            |live| {
-                if is_live { live.insert(leg) } else { live.remove(&leg) }
-            },
-        );
-        self.control.metrics.live_channels(leg.shard, self.live.borrow().len());
-        self.control.board.channel(leg, phase, epoch, self.control.clock.now().wall);
+/// Reports how the dial went to the waiting room, and passes everything on.
+async fn pass_on(
+    place: u8,
+    turn: Turn,
+    mut events: mpsc::Receiver<(u64, SocketEvent)>,
+    tell: mpsc::Sender<(u8, Told)>,
+) {
+    let mut turn = Some(turn);
+    let mut over = false;
+    while let Some((_, event)) = events.recv().await {
+        let outcome = match &event {
+            SocketEvent::Refused(refusal) => outcome(refusal),
+            SocketEvent::Open
+            | SocketEvent::Live
+            | SocketEvent::Notice(_)
+            | SocketEvent::Ended(_) => Outcome::Answered,
+        };
+        over = matches!(event, SocketEvent::Refused(_) | SocketEvent::Ended(_));
+        turn.take().into_iter().for_each(|turn| turn.report(outcome, None));
+        tell.send((place, Told::Socket(event))).await.ok(); // or nobody waits for it
+    }
+    if !over {
+        let lost = SocketEvent::Ended(EndReason::Reset);
+        tell.send((place, Told::Socket(lost))).await.ok(); // the same
+    }
+}
+
+fn outcome(refusal: &Refusal) -> Outcome {
+    match refusal.status {
+        Some(429) => Outcome::RateLimited(Hint::parse(refusal.retry_after.as_deref())),
+        Some(status) if status < 500 => Outcome::Answered,
+        Some(_) | None => Outcome::Failed,
     }
 }

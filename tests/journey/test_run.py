@@ -1,7 +1,9 @@
 """The shipped binary from end to end."""
 
 import json
+import pathlib
 import signal
+import tempfile
 import threading
 import time
 import unittest
@@ -117,7 +119,7 @@ class DirectMode(unittest.TestCase):
     def test_the_minute_by_minute_close_and_a_token_that_ends_lose_nothing_and_start_no_storm(self):
         # a day takes 288 s: tokens live 300 s / … is the platform's floor, so the scale stays moderate
         with Stand() as stand, Sim("--rate", "300", "--time-scale", "4000") as sim:
-            direct = {"url": sim.direct_url, "connections": 2, "expected_lifetime_secs": 8, "dials_per_minute": 60}
+            direct = {"url": sim.direct_url, "connections": 1, "expected_lifetime_secs": 8, "dials_per_minute": 60}
             with Trunkline(config(stand, sim.url, genesys__mode="direct", genesys__direct=direct)).wait_ready(40) as app:
                 for _ in range(3):
                     time.sleep(1.5)
@@ -128,6 +130,29 @@ class DirectMode(unittest.TestCase):
                 self.assertEqual(counters["rate_limited"], 0)
                 self.assertLessEqual(counters["dials"], 12)
                 self.assertEqual(app.stop()[0], 0)
+
+
+    def test_a_connection_is_succeeded_before_the_platform_closes_it(self):
+        direct = {"expected_lifetime_secs": 6, "dials_per_minute": 60}
+        with tempfile.TemporaryDirectory() as folder:
+            settings = pathlib.Path(folder) / "settings.json"
+            settings.write_text(json.dumps({"direct_life_ms": 6_000, "direct_dials_per_minute": 60}))
+            with Stand() as stand, Sim("--rate", "100", "--settings", settings) as sim:
+                tree = config(stand, sim.url, genesys__mode="direct", genesys__direct={**direct, "url": sim.direct_url})
+                with Trunkline(tree).wait_ready() as app:
+                    first = sim.ledger()[-1]["seq"]
+                    time.sleep(30)
+                    counters, last = sim.counters(), sim.ledger()[-1]["seq"]
+                    self.assertEqual(app.stop()[0], 0)
+                self.assertGreaterEqual(sum("direct connection down" in line for line in app.log), 5)
+                self.assertEqual((counters["expired_dials"], counters["rate_limited"]), (0, 0))
+                self.assertLessEqual(counters["dials"], 18)
+                kind = lambda entry: entry["topic"].split(".")[1]
+                ledger = sim.ledger()
+                carried = {kind(entry) for entry in ledger if entry["delivered"]}
+                entries = [entry for entry in ledger if first < entry["seq"] <= last and kind(entry) in carried]
+                self.assertGreater(len(entries), 1_000)
+                self.assertEqual([entry["seq"] for entry in entries if not entry["delivered"]], [], "somebody always listens")
 
 
 class Platform(unittest.TestCase):

@@ -24,6 +24,7 @@ pub mod certifier;
 pub mod channel;
 pub mod cursor;
 pub mod dedupe;
+pub mod direct;
 pub mod domain;
 pub mod envelope;
 pub mod gaps;
