@@ -6,6 +6,8 @@
 mod answers;
 #[path = "../tests/reconnect/classic.rs"]
 mod classic;
+#[path = "../tests/reconnect/direct.rs"]
+mod direct;
 #[path = "../tests/reconnect/ours.rs"]
 mod ours;
 #[path = "../tests/platform/requests.rs"]
@@ -31,7 +33,27 @@ fn main() -> std::io::Result<()> {
     }
     table(&mut out, "1,000 x accept, then close", |who| accept_then_close(who, 1_000, 1))?;
     let title = "every socket cut once, 5 dials per client in any minute, refused ones count";
-    table(&mut out, title, |who| scarce_dials(who, 5, 1))
+    table(&mut out, title, |who| scarce_dials(who, 5, 1))?;
+    direct_table(&mut out)
+}
+
+fn direct_table(out: &mut impl std::io::Write) -> std::io::Result<()> {
+    writeln!(
+        out,
+        "\n24 hours of one direct URL: closed after 55 to 65 s each time, 10 dials a minute and two connections at most, maintenance \
+         of 1 minute twice, 10 minutes away once, tokens of 12 hours, an event a second\n"
+    )?;
+    writeln!(out, "| policy | dials | 429s | expired tokens | without a socket | events missed |")?;
+    writeln!(out, "|---|---|---|---|---|---|")?;
+    for (name, who) in WHO {
+        let seen = direct::day(who, 24, 1);
+        writeln!(
+            out,
+            "| {name} | {} | {} | {} | {:.0} s | {} |",
+            seen.dials, seen.rate_limited, seen.expired_dials, seen.deaf_secs, seen.missed
+        )?;
+    }
+    Ok(())
 }
 
 fn table(

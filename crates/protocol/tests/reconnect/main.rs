@@ -5,6 +5,7 @@
 #[path = "../platform/answers.rs"]
 mod answers;
 mod classic;
+mod direct;
 mod ours;
 #[path = "../platform/requests.rs"]
 mod requests;
@@ -12,6 +13,7 @@ mod scenario;
 mod world;
 
 use classic::Policy;
+use direct::day;
 use scenario::{Who, accept_then_close, outage, scarce_dials};
 
 #[test]
@@ -58,6 +60,17 @@ fn where_dials_are_scarce_a_retry_after_that_is_obeyed_leads_back_and_one_that_i
     }
     for policy in [Policy::Plain, Policy::Jitter] {
         assert_eq!(scarce_dials(Who::Classic(policy), 5, 1).all_back_secs, None, "{policy:?}");
+    }
+}
+
+#[test]
+fn a_direct_url_that_is_closed_every_minute_is_listened_to_without_a_second_of_silence() {
+    for seed in 1..=3 {
+        let seen = day(Who::Ours, 2, seed);
+        assert_eq!((seen.rate_limited, seen.missed, seen.deaf_secs), (0, 0, 0.0), "{seen:?}");
+        assert!(seen.dials < 2 * 80, "{seen:?}");
+        let plain = day(Who::Classic(Policy::Plain), 2, seed);
+        assert!(plain.missed > 60, "{plain:?}");
     }
 }
 

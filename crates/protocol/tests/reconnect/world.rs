@@ -2,12 +2,15 @@
 //! answered one step after it was made.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
 
 use genesys_sim::cloud::Counters;
 use genesys_sim::faults::{Args, Fault, What, Whom};
 use genesys_sim::http::{Answer, Request};
 use genesys_sim::traffic::{Profile, Traffic};
 use genesys_sim::{Cloud, Output, Settings};
+use serde_json::Value;
 
 use super::requests;
 
@@ -97,6 +100,31 @@ impl World {
         let opened = self.cloud.upgrade(id, self.now_ms);
         self.rate_limited += u64::from(opened.as_ref().is_err_and(|answer| answer.status == 429));
         opened
+    }
+
+    /// A token of this client, and how long it lives.
+    pub fn token(&mut self, client: &str) -> Option<(String, Duration)> {
+        let answer = self.ask(&requests::token(client)).filter(|answer| answer.status == 200)?;
+        let body: Value = serde_json::from_str(&answer.body).ok()?;
+        let life = Duration::from_secs(body["expires_in"].as_u64()?);
+        Some((body["access_token"].as_str()?.to_owned(), life))
+    }
+
+    /// One dial of the direct URL.
+    pub fn dial_direct(&mut self, token: &str) -> Result<u64, Answer> {
+        self.asked_ms.push(self.now_ms);
+        let opened = self.cloud.upgrade_direct(Some(token), self.now_ms);
+        self.rate_limited += u64::from(opened.as_ref().is_err_and(|answer| answer.status == 429));
+        opened
+    }
+
+    /// Something happens to a conversation; says whether any direct socket gets it.
+    pub fn happens(&mut self) -> bool {
+        let body: Arc<str> = Arc::from("{}");
+        let topic = "v2.detail.events.conversation.c.user.start";
+        self.cloud.fan_out(topic, Some(&body), None, self.now_ms);
+        let entries = self.cloud.ledger_mut().overflow(0);
+        entries.last().is_some_and(|entry| !entry.delivered.is_empty())
     }
 
     /// Requests and dials between two times.
