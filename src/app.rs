@@ -149,69 +149,71 @@ impl App {
         let (news, told) = mpsc::channel(NEWS);
         let encoder = Encoder::new(events_schema, provenance.clone(), config.privacy.keep_payload);
         let (stop, stopping) = watch::channel(false);
-        // direct mode knows no topics, so it has no coverage to prove
-        let mut earlier = Vec::new();
-        if config.genesys.mode == Mode::Channels {
-            let proof_encoder = proof_encoder(config, &provenance, &mut dice).await?;
-            let settings =
-                ledger_settings(config, kafka.clone(), &proof_encoder.source, &options.timings);
-            let (proof, shown) = (metrics.proof.clone(), board.clone());
-            let certify = certify_settings(config, kafka, &options.timings);
-            let timings = &options.timings;
-            let keep = timings.margin * 2 + timings.gap_patience * 3 + timings.claim_fresh * 3;
-            let recent = Arc::new(Mutex::new(Recent::new(keep, RECENT)));
-            let encoder_of_proof = proof_encoder.clone();
-            let certify =
-                Certify::new(certify, clock, encoder_of_proof, proof.clone(), Arc::clone(&recent));
-            let certify = certify.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
-            let ledger =
-                Ledger::start(settings, clock, proof_encoder, proof, shown, &mut background).await;
-            let ledger = ledger.map_err(|error| ledger_error(&error))?;
-            earlier = ledger.plan();
-            if let Some(client) = clients.first().cloned() {
-                let publish = publish::Stage::new(stage_settings, clock, metrics.backfill.clone())
-                    .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
-                let parts = WriterParts {
-                    clock,
-                    org_id: org_id.clone(),
-                    encoder: encoder.clone(),
-                    router: Router::new(&org_id),
-                    max_record_bytes: config.kafka.max_record_bytes,
-                    publish,
-                    flow: flow.clone(),
-                    live_in_flight: config.kafka.in_flight_records as u64 / 4,
-                };
-                let reconcile = Reconcile {
-                    clock,
-                    timings: options.timings.clone(),
-                    client,
-                    gaps: ledger.gaps(),
-                    written: ledger.written(),
-                    recent,
-                    news: news.clone(),
-                    writer: reconcile::Writer::new(parts),
-                    metrics: metrics.proof.clone(),
-                    board: board.clone(),
-                    audit: audit_parts(config, &ledger),
-                };
-                supervisor.spawn("reconcile", reconcile.run(stopping.clone()));
-            }
-            let kafka = kafka_settings(config);
-            let remake = Remake::new(&kafka, topic_check(config));
-            let remake = remake.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
-            let watcher = Watcher::new(
-                &kafka,
-                places(config),
-                ledger.ground(),
-                remake,
-                metrics.ground.clone(),
-                board.clone(),
-            );
-            let watcher = watcher.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
-            background.spawn("certify", certify.run(watcher.standing()));
-            supervisor.spawn_infallible("ledger", ledger.run(told, watcher.standing()));
-            background.spawn_infallible("ground", watcher.run());
+        let proof_encoder = proof_encoder(config, &provenance, &mut dice).await?;
+        let settings =
+            ledger_settings(config, kafka.clone(), &proof_encoder.source, &options.timings);
+        let (proof, shown) = (metrics.proof.clone(), board.clone());
+        let timings = &options.timings;
+        let keep = timings.margin * 2 + timings.gap_patience * 3 + timings.claim_fresh * 3;
+        let recent = Arc::new(Mutex::new(Recent::new(keep, RECENT)));
+        let encoder_of_proof = proof_encoder.clone();
+        // a direct URL proves nothing, so there is nothing to certify and nothing to audit
+        let proves = config.genesys.mode == Mode::Channels;
+        let certify = proves.then(|| {
+            let settings = certify_settings(config, kafka, &options.timings);
+            Certify::new(settings, clock, encoder_of_proof, proof.clone(), Arc::clone(&recent))
+                .map_err(|error| ProcessError::new(ExitCode::Config, &error))
+        });
+        let certify = certify.transpose()?;
+        let ledger =
+            Ledger::start(settings, clock, proof_encoder, proof, shown, &mut background).await;
+        let ledger = ledger.map_err(|error| ledger_error(&error))?;
+        let earlier = ledger.plan();
+        if let Some(client) = clients.first().cloned() {
+            let publish = publish::Stage::new(stage_settings, clock, metrics.backfill.clone())
+                .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+            let parts = WriterParts {
+                clock,
+                org_id: org_id.clone(),
+                encoder: encoder.clone(),
+                router: Router::new(&org_id),
+                max_record_bytes: config.kafka.max_record_bytes,
+                publish,
+                flow: flow.clone(),
+                live_in_flight: config.kafka.in_flight_records as u64 / 4,
+            };
+            let reconcile = Reconcile {
+                clock,
+                timings: options.timings.clone(),
+                client,
+                gaps: ledger.gaps(),
+                written: ledger.written(),
+                recent,
+                news: news.clone(),
+                writer: reconcile::Writer::new(parts),
+                metrics: metrics.proof.clone(),
+                board: board.clone(),
+                audit: audit_parts(config, &ledger).filter(|_| proves),
+            };
+            supervisor.spawn("reconcile", reconcile.run(stopping.clone()));
         }
+        let kafka = kafka_settings(config);
+        let remake = Remake::new(&kafka, topic_check(config));
+        let remake = remake.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+        let watcher = Watcher::new(
+            &kafka,
+            places(config),
+            ledger.ground(),
+            remake,
+            metrics.ground.clone(),
+            board.clone(),
+        );
+        let watcher = watcher.map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+        if let Some(certify) = certify {
+            background.spawn("certify", certify.run(watcher.standing()));
+        }
+        supervisor.spawn_infallible("ledger", ledger.run(told, watcher.standing()));
+        background.spawn_infallible("ground", watcher.run());
         let window = Window {
             span: Duration::from_secs(config.flow.dedupe_window_secs),
             cap: config.flow.dedupe_max_events,
@@ -518,11 +520,11 @@ pub fn topics_wanted(config: &Config) -> Vec<TopicWant> {
         |name: &String, cleanup, partitions| TopicWant { name: name.clone(), cleanup, partitions };
     let mut topics =
         vec![want(&kafka.events_topic, None, None), want(&kafka.quarantine_topic, None, None)];
+    topics.push(want(&kafka.gaps_topic, Some("compact,delete"), Some(1)));
     if config.genesys.mode == Mode::Channels {
-        topics.push(want(&kafka.gaps_topic, Some("compact,delete"), Some(1)));
         topics.push(want(&kafka.certificates_topic, Some("compact"), Some(1)));
-        topics.push(want(&kafka.state_topic, Some("compact"), Some(kafka.state_partitions)));
     }
+    topics.push(want(&kafka.state_topic, Some("compact"), Some(kafka.state_partitions)));
     topics
 }
 
@@ -531,13 +533,15 @@ pub fn topics_wanted(config: &Config) -> Vec<TopicWant> {
 fn places(config: &Config) -> Vec<Place> {
     let kafka = &config.kafka;
     let place = |role, name: &String, with_ends| Place { role, name: name.clone(), with_ends };
-    vec![
+    let mut places = vec![
         place("events", &kafka.events_topic, false),
         place("quarantine", &kafka.quarantine_topic, false),
         place("gaps", &kafka.gaps_topic, true),
         place("certificates", &kafka.certificates_topic, true),
         place("state", &kafka.state_topic, true),
-    ]
+    ];
+    places.retain(|place| place.role != "certificates" || config.genesys.mode == Mode::Channels);
+    places
 }
 
 fn ledger_settings(
@@ -555,6 +559,7 @@ fn ledger_settings(
         org_id: source.org_id.clone(),
         writer_id: source.writer_id,
         timings: timings.clone(),
+        proves: config.genesys.mode == Mode::Channels,
         // reading it whole takes longer than a broker's first answer
         patience: Duration::from_secs(config.kafka.start_timeout_secs.max(30)),
     }
@@ -659,17 +664,12 @@ pub fn clients(
     dice: &mut Dice,
     supervisor: &mut Supervisor,
 ) -> Vec<Client> {
-    let direct = config.genesys.mode == Mode::Direct;
     let each = |(index, client): (usize, &crate::config::OAuthClient)| {
         let secret = client.secret.as_ref().map_or_else(|| SecretString::from(""), |s| s.secret());
         let settings = ClientSettings {
             id: client.id.clone().unwrap_or_default(),
             secret,
-            // the dials of direct mode are what its endpoint limits
-            requests_per_minute: match direct {
-                true => config.genesys.direct.dials_per_minute,
-                false => config.genesys.requests_per_minute,
-            },
+            requests_per_minute: config.genesys.requests_per_minute,
             processes: config.genesys.processes_per_client,
         };
         let (metrics, dice) = (metrics.control.clone(), Dice::new(dice.next_u64()));
@@ -734,6 +734,8 @@ fn direct_settings(config: &Config) -> Result<DirectSettings, ProcessError> {
         token_parameter: direct.token_parameter.clone(),
         lifetime: Duration::from_secs(direct.expected_lifetime_secs.max(1)),
         connections: direct.connections,
+        dials_per_minute: direct.dials_per_minute,
+        processes: config.genesys.processes_per_client,
         silence: Duration::from_secs(direct.silence_secs.max(2)),
     })
 }

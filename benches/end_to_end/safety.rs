@@ -61,6 +61,7 @@ pub(crate) async fn ledger(
 ) {
     let writer_id = provenance().writer_id;
     let settings = LedgerSettings {
+        proves: true,
         kafka: settings(bootstrap),
         state_topic: STATE.to_owned(),
         gaps_topic: GAPS.to_owned(),

@@ -11,7 +11,6 @@ use trunkline_protocol::channel::{Action as Do, ChannelInfo, Input, Step};
 use trunkline_protocol::domain::{Dice, EndReason, EpochId, Leg, Mono};
 use trunkline_protocol::envelope::SystemNotice;
 use trunkline_protocol::gate::{Endpoint, Outcome, Priority};
-use trunkline_protocol::ledger::News;
 use trunkline_protocol::rotation::{Leg as Rules, Life};
 use trunkline_protocol::seeded::{Bug, planted};
 use trunkline_protocol::subscriptions::{Answered, expand};
@@ -246,7 +245,7 @@ impl Driver {
         let (Some(topics), Some(open)) = (topics, self.sockets.get_mut(&life)) else { return };
         open.covered.clone_from(&topics);
         let (epoch, leg) = (open.epoch, self.leg);
-        self.begun(epoch, leg, topics, None);
+        self.control.begun(epoch, leg, topics, None);
     }
 
     /// Never used before, by anybody.
@@ -274,23 +273,7 @@ impl Driver {
         let rides = Some(open.epoch);
         if !added.is_empty() {
             let epoch = self.new_epoch();
-            self.begun(epoch, self.leg, added, rides);
-        }
-    }
-
-    fn begun(&self, epoch: EpochId, leg: Leg, topics: BTreeSet<String>, rides: Option<EpochId>) {
-        let mono = self.control.clock.mono();
-        let reading = self.control.clock.server_at(mono);
-        let at = reading.map_or_else(|| self.control.clock.wall_at(mono), |reading| reading.latest);
-        let news = News::Begun { epoch, leg, topics, at, rides };
-        if self.control.news.try_send(news).is_err() {
-            // the coverage is not claimed: safe, and repaired by the next socket
-            tracing::error!(
-                code = "news_lost",
-                shard = leg.shard,
-                leg = leg.ordinal,
-                "the ledger does not keep up; a coverage goes unclaimed"
-            );
+            self.control.begun(epoch, self.leg, added, rides);
         }
     }
 

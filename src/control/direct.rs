@@ -3,19 +3,22 @@
 //! The endpoint is documented nowhere; what is relied on was reported by its users. Coverage is at
 //! most "connected", never proven.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
 use tokio::sync::{mpsc, watch};
 use trunkline_protocol::backoff::Hint;
+use trunkline_protocol::budget::Budget;
 use trunkline_protocol::direct::{Action, Direct, DirectTimings};
 use trunkline_protocol::domain::{Dice, EndReason, EpochId, Leg, Mono};
-use trunkline_protocol::gate::{Outcome, Priority};
+use trunkline_protocol::gate::{Endpoint, Gate as Rules, Outcome, Priority};
+use trunkline_protocol::ledger::News;
 use trunkline_protocol::session::Liveness;
+use trunkline_protocol::topic::DIRECT;
 
 use super::{Client, Control};
-use crate::genesys::gate::Turn;
+use crate::genesys::gate::{Gate, Turn};
 use crate::session::{Refusal, SessionParts, SocketCommand, SocketEvent, SocketOrder, run_socket};
 use crate::supervisor::{Supervisor, Uninvited};
 
@@ -30,6 +33,10 @@ pub struct DirectSettings {
     pub lifetime: Duration,
     /// Connections side by side, successors aside.
     pub connections: u8,
+    /// Dials that the endpoint takes in a minute, from all processes that share the client.
+    pub dials_per_minute: u32,
+    /// Processes that share it.
+    pub processes: u32,
     /// Silence after which a connection counts as half-open.
     pub silence: Duration,
 }
@@ -49,11 +56,14 @@ pub async fn run(
     let rules = Direct::new(settings.connections, timings, control.clock.mono());
     let (tell, told) = mpsc::channel(16);
     let dice = Dice::new(control.seed);
-    let (sockets, tasks) = (BTreeMap::new(), Supervisor::new());
+    let (sockets, mut tasks) = (BTreeMap::new(), Supervisor::new());
+    let dials = gate(&control, &settings);
+    tasks.spawn_infallible("gate of dials", dials.clone().run());
     let driver = Driver {
         control,
         settings,
         client,
+        dials,
         rules,
         sockets,
         tasks,
@@ -62,13 +72,29 @@ pub async fn run(
         refused: None,
         room: None,
     };
+    let shards = vec![topics()];
+    let wanted = News::Wanted { shards, looked_before: None };
+    driver.control.news.send(wanted).await.ok(); // or nobody keeps books
     driver.run(told, stop).await
+}
+
+fn gate(control: &Control, settings: &DirectSettings) -> Gate {
+    let clock = control.clock;
+    let budget = Budget::new(settings.dials_per_minute, settings.processes, clock.mono());
+    let (cap, jitter) = (control.timings.probe_cap, control.timings.retry_after_jitter);
+    Gate::new(Rules::new(budget, cap, jitter, Dice::new(!control.seed)), clock)
+}
+
+fn topics() -> BTreeSet<String> {
+    BTreeSet::from([DIRECT.to_owned()])
 }
 
 struct Driver {
     control: Control,
     settings: DirectSettings,
     client: Client,
+    /// Where dials wait for their turn: the endpoint counts them alone.
+    dials: Gate,
     rules: Direct,
     sockets: BTreeMap<u8, Held>,
     tasks: Supervisor,
@@ -138,6 +164,7 @@ impl Driver {
             place,
             settings: self.settings.clone(),
             client: self.client.clone(),
+            dials: self.dials.clone(),
             session: self.control.session.clone(),
             order: SocketOrder {
                 tag: u64::from(place),
@@ -170,6 +197,10 @@ impl Driver {
                 self.refused = None;
                 self.control.metrics.connected();
                 self.rules.opened(place, now);
+                if let Some(held) = self.sockets.get(&place) {
+                    let leg = Leg { shard: 0, ordinal: place };
+                    self.control.begun(held.epoch, leg, topics(), None);
+                }
             }
             Told::Socket(SocketEvent::Live) => {
                 self.sockets.get_mut(&place).into_iter().for_each(|held| held.is_live = true);
@@ -267,6 +298,7 @@ struct Dial {
     place: u8,
     settings: DirectSettings,
     client: Client,
+    dials: Gate,
     session: SessionParts,
     order: SocketOrder,
     tell: mpsc::Sender<(u8, Told)>,
@@ -280,7 +312,7 @@ impl Dial {
     ) {
         let span = self.settings.lifetime + MARGIN;
         let prepared = async {
-            let turn = self.client.dial_turn(Priority::FinishReconnect).await;
+            let turn = self.dials.turn(Endpoint::Dial, Priority::FinishReconnect).await;
             (self.client.token_for(span).await, turn)
         };
         let (token, turn) = tokio::select! {

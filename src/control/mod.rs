@@ -152,6 +152,23 @@ impl Control {
         }
     }
 
+    /// A coverage began on a socket that is open.
+    fn begun(&self, epoch: EpochId, leg: Leg, topics: BTreeSet<String>, rides: Option<EpochId>) {
+        let mono = self.clock.mono();
+        let reading = self.clock.server_at(mono);
+        let at = reading.map_or_else(|| self.clock.wall_at(mono), |reading| reading.latest);
+        let news = News::Begun { epoch, leg, topics, at, rides };
+        if self.news.try_send(news).is_err() {
+            // the coverage is not claimed: safe, and repaired by the next socket
+            tracing::error!(
+                code = "news_lost",
+                shard = leg.shard,
+                leg = leg.ordinal,
+                "the ledger does not keep up; a coverage goes unclaimed"
+            );
+        }
+    }
+
     pub(crate) fn liveness(&self) -> Liveness {
         Liveness::ApplicationPing {
             interval: self.timings.ping_interval,

@@ -58,6 +58,8 @@ pub struct LedgerSettings {
     pub writer_id: WriterId,
     /// Durations.
     pub timings: Timings,
+    /// Whether claims are proof; those of a direct URL say where it was connected.
+    pub proves: bool,
     /// How long the state topic may take to be read at start.
     pub patience: Duration,
 }
@@ -376,7 +378,11 @@ impl Ledger {
             let gaps: Vec<Gap> = open.cloned().collect();
             self.metrics.open_gaps(*shard, gaps.len());
             oldest = gaps.iter().map(|gap| gap.from).chain(oldest).min();
-            self.board.coverage(*shard, Coverage { proven_to_ms, gaps });
+            let (proven_to_ms, connected_to_ms) = match self.settings.proves {
+                true => (proven_to_ms, None),
+                false => (None, proven_to_ms),
+            };
+            self.board.coverage(*shard, Coverage { proven_to_ms, connected_to_ms, gaps });
         }
         self.metrics.oldest_gap(oldest);
         let error = self.clock.server_at(now.mono).map(Reading::error);

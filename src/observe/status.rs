@@ -106,6 +106,9 @@ pub struct SpoolStatus {
 pub struct Coverage {
     /// Everything wanted is proven up to here, from the last hole on; milliseconds since 1970.
     pub proven_to_ms: Option<Wall>,
+    /// Of a direct URL, which proves nothing: some connection was open up to here.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub connected_to_ms: Option<Wall>,
     /// Gaps that are not closed.
     pub gaps: Vec<Gap>,
 }

@@ -7,7 +7,7 @@ use tokio::sync::mpsc::{self, Permit};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 use trunkline_protocol::domain::{EndReason, Frame, Mono, Now, Origin, TopicClass};
 use trunkline_protocol::envelope::{self, Sniff};
-use trunkline_protocol::session::{Action, Input, Session};
+use trunkline_protocol::session::{Action, Input, Liveness, Session};
 
 use super::transport::Socket;
 use super::{Heard, SessionParts, SocketCommand, SocketEvent, SocketOrder};
@@ -45,6 +45,7 @@ pub async fn run_socket(
         session,
         events,
         ping_sent: None,
+        connected: None,
         waited: false,
         end: None,
     };
@@ -69,6 +70,8 @@ struct Reader {
     events: mpsc::Sender<(u64, SocketEvent)>,
     last_frame: LastFrame,
     ping_sent: Option<Mono>,
+    /// When was said last up to where a socket without barriers was connected.
+    connected: Option<Mono>,
     /// The pipeline made us wait, so that what is due may be our own fault.
     waited: bool,
     end: Option<EndReason>,
@@ -172,6 +175,35 @@ impl Reader {
         now: Now,
         room: Permit<'_, Heard>,
     ) {
+        let arrived = matches!(message, Some(Ok(_)));
+        self.take(message, now, room);
+        if arrived && matches!(self.order.liveness, Liveness::Silence { .. }) {
+            self.connected(now);
+        }
+    }
+
+    /// Where no ping is a barrier, whatever arrives says that the socket was connected up to now: less
+    /// than a proof, and enough to know where it was not. Once a second, if there is room.
+    fn connected(&mut self, now: Now) {
+        let said = self.connected.is_some_and(|at| now.mono.since(at) < CONNECTED_EVERY);
+        if said && !self.session.is_ended() {
+            return;
+        }
+        let (Ok(room), Some(reading)) =
+            (self.parts.heard.try_reserve(), self.parts.clock.server_at(now.mono))
+        else {
+            return;
+        };
+        self.connected = Some(now.mono);
+        room.send(Heard::Pong { epoch: self.order.epoch, sent: reading.earliest });
+    }
+
+    fn take(
+        &mut self,
+        message: Option<Result<Message, WsError>>,
+        now: Now,
+        room: Permit<'_, Heard>,
+    ) {
         match message {
             Some(Ok(Message::Text(text))) => match envelope::sniff(&text) {
                 Sniff::Event(class) => self.event(text.as_str(), class, now, room),
@@ -251,5 +283,8 @@ impl Reader {
         }
     }
 }
+
+/// Between two words about how far a socket without barriers was connected.
+const CONNECTED_EVERY: std::time::Duration = std::time::Duration::from_secs(1);
 
 const WRITE_PATIENCE: std::time::Duration = std::time::Duration::from_secs(1);

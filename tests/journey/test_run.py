@@ -9,7 +9,8 @@ import time
 import unittest
 import urllib.request
 
-from harness import EVENTS, QUARANTINE, FrameServer, Process, Sim, Stand, Trunkline, config, get, wait_for
+from harness import CERTIFICATES, EVENTS, GAPS, QUARANTINE, FrameServer, Process, Sim, Stand, Trunkline, config, coverage, get, wait_for
+from history_harness import FAST, active, rows, simulator
 
 
 def written(app):
@@ -153,6 +154,33 @@ class DirectMode(unittest.TestCase):
                 entries = [entry for entry in ledger if first < entry["seq"] <= last and kind(entry) in carried]
                 self.assertGreater(len(entries), 1_000)
                 self.assertEqual([entry["seq"] for entry in entries if not entry["delivered"]], [], "somebody always listens")
+
+
+    def test_what_no_connection_could_hear_is_a_gap_and_comes_back_from_history(self):
+        with tempfile.TemporaryDirectory() as folder:
+            sim = simulator(folder, "--rate", "100", direct_life_ms=20_000, direct_dials_per_minute=60)
+            with Stand() as stand, sim:
+                direct = {"expected_lifetime_secs": 20, "dials_per_minute": 60, "url": sim.direct_url}
+                tree = config(stand, sim.url, genesys__mode="direct", genesys__direct=direct)
+                with Trunkline(tree, env=FAST).wait_ready() as app:
+                    self.assertTrue(wait_for(lambda: coverage(app).get("connected_to_ms"), 30), coverage(app))
+                    self.assertIsNone(coverage(app).get("proven_to_ms"), "nobody proves anything here")
+                    down = time.time()
+                    sim.fault("outage", for_ms=6_000)
+                    newest = lambda: {raw["record"]["gap_id"]: raw["record"] for raw in stand.records(GAPS)}
+                    self.assertTrue(wait_for(lambda: any(g["outcome"] == "reconciled" for g in newest().values()), 120, 1), newest())
+                    app.stop()
+                (gap,) = [g for g in newest().values() if g["from_time"].timestamp() < down + 6 < g["to_time"].timestamp() + 6]
+                self.assertEqual((gap["topic_class"], gap["outcome"]), ("direct", "reconciled"))
+                self.assertLess(abs(gap["from_time"].timestamp() - down), 3)
+                records = list(stand.records())
+                fetched = [raw["record"] for raw in records if raw["record"]["origin"] == "backfill"]
+                self.assertEqual({r["gap_id"] for r in fetched}, {gap["gap_id"]})
+                then = {row["conversationId"] for row in rows(sim) if active(row, down + 1, down + 5)}
+                self.assertGreater(len(then), 10)
+                self.assertEqual(then - {raw["record"]["conversation_id"] for raw in records}, set())
+                self.assertEqual(then - {record["conversation_id"] for record in fetched}, set())
+                self.assertEqual(list(stand.records(CERTIFICATES)), [], "connected is no proof")
 
 
 class Platform(unittest.TestCase):

@@ -67,6 +67,10 @@ const LIVES: usize = 8;
 const LEARNED: Duration = Duration::from_secs(3_600);
 /// Shorter lives are no lives.
 const SHORTEST: Duration = Duration::from_secs(5);
+/// Longest lead.
+const LEAD: Duration = Duration::from_secs(10);
+/// A successor counts from here on: the margin of joining, and some time to dial.
+const SETTLED: Duration = Duration::from_secs(8);
 /// An end so soon after another socket opened may be because of it.
 const BECAUSE: Duration = Duration::from_secs(3);
 
@@ -179,7 +183,7 @@ impl Direct {
             self.last_dial = Some(now);
             return Some(Action::Dial(place));
         }
-        let (since, place) = self.replaceable(now)?;
+        let (since, place) = self.replaceable().filter(|(at, _)| *at <= now)?.1;
         self.sockets.get_mut(&place)?.closing = true;
         let life = now.since(since);
         if life > self.expected() {
@@ -192,14 +196,16 @@ impl Direct {
     #[must_use]
     pub fn poll_timeout(&self, now: Mono) -> Option<Mono> {
         let at = self.dial_at(now)?;
-        let waits = at <= now && self.is_full() && self.replaceable(now).is_none();
-        let learned = self.room.map(|(_, until)| until);
-        if waits { learned } else { Some(at) }
+        if !self.is_full() || at > now {
+            return Some(at);
+        }
+        // room that was learned of is believed for a while
+        self.replaceable().map(|(at, _)| at).or(self.room.map(|(_, until)| until))
     }
 
     /// So long before its expected end a socket is succeeded.
     fn lead(&self) -> Duration {
-        (self.expected() / 6).clamp(Duration::from_secs(2), Duration::from_secs(10))
+        (self.expected() / 6).clamp(SETTLED, LEAD).min(self.expected() / 2)
     }
 
     fn open(&self) -> usize {
@@ -244,14 +250,16 @@ impl Direct {
         self.expected() / u32::try_from(2 * self.wanted).unwrap_or(2)
     }
 
-    /// The oldest socket that is due, beside a younger one that is open.
-    fn replaceable(&self, now: Mono) -> Option<(Mono, u8)> {
+    /// The oldest socket, since when it is open, and when it may be closed: it is due, and a younger one
+    /// has settled.
+    fn replaceable(&self) -> Option<(Mono, (Mono, u8))> {
         if self.sockets.values().any(|socket| socket.closing) {
             return None;
         }
         let open = || self.sockets.iter().filter_map(|(place, s)| s.open.map(|at| (at, *place)));
-        let oldest = open().min().filter(|(at, _)| self.due(*at) <= now)?;
-        open().any(|other| other > oldest).then_some(oldest)
+        let oldest = open().min()?;
+        let settled = open().filter(|other| *other > oldest).map(|(at, _)| at + SETTLED).min()?;
+        Some((settled.max(self.due(oldest.0)), oldest))
     }
 
     fn learn(&mut self, life: Duration) {
@@ -265,12 +273,11 @@ impl Direct {
 /// Whether the end says how long the platform lets a socket live.
 fn is_natural(reason: EndReason) -> bool {
     match reason {
+        EndReason::Close1000 | EndReason::Close1001 | EndReason::CloseOther | EndReason::Expiry => {
+            true
+        }
         EndReason::Reset
-        | EndReason::Close1000
-        | EndReason::Close1001
-        | EndReason::CloseOther
-        | EndReason::Expiry => true,
-        EndReason::HalfOpen
+        | EndReason::HalfOpen
         | EndReason::ClosingNotice
         | EndReason::Kicked
         | EndReason::Token
@@ -410,12 +417,12 @@ mod tests {
     }
 
     #[test]
-    fn one_reset_does_not_make_every_life_short() {
+    fn one_early_close_does_not_make_every_life_short() {
         let (mut direct, mut dice) = (rules(1), Dice::new(2));
         for (place, life) in [(0, 60), (1, 61), (0, 7), (1, 59)] {
             direct.not_before = at(0);
             direct.sockets.insert(place, Socket { open: Some(at(0)), closing: false });
-            direct.ended(place, EndReason::Reset, at(life), &mut dice);
+            direct.ended(place, EndReason::Close1001, at(life), &mut dice);
         }
         assert_eq!(direct.expected(), 59 * SEC);
     }

@@ -13,6 +13,7 @@ use crate::domain::{Outcome, TopicClass, Wall};
 use crate::ledger::{Gap, Reading, Source};
 use crate::seeded::{Bug, planted};
 use crate::timings::Timings;
+use crate::topic::DIRECT;
 
 /// What to do about a gap now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +71,7 @@ pub fn step(gap: &Gap, available: Option<Wall>, now: Wall, timings: &Timings) ->
 /// Whether the platform's history knows the facts of a topic class.
 #[must_use]
 pub fn has_history(class: &str) -> bool {
-    TopicClass::of(class) != TopicClass::Other
+    class == DIRECT || TopicClass::of(class) != TopicClass::Other
 }
 
 /// Whether two readings agree although history does not call itself complete yet: probably repaired.

@@ -2,6 +2,10 @@
 
 use crate::domain::TopicClass;
 
+/// Stands for whatever a direct URL carries: nobody says which topics that are, so its coverage is that
+/// of a connection, and a gap in it may concern every conversation.
+pub const DIRECT: &str = "direct";
+
 /// The topic with `{id}` in the place of every id: its class, as records and certificates name it.
 #[must_use]
 pub fn class_of(topic: &str) -> String {

@@ -32,6 +32,7 @@ pub use reading::{Ask, Finished, JobState, PAGE, RESULTS, Reading};
 pub use recent::Recent;
 
 use crate::domain::{Interval, Wall};
+use crate::topic::DIRECT;
 
 /// A conversation as history shows it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -113,6 +114,8 @@ pub struct Scope {
     queues: BTreeSet<String>,
     users: BTreeSet<String>,
     conversations: BTreeSet<String>,
+    /// Every conversation.
+    everything: bool,
 }
 
 impl Scope {
@@ -121,7 +124,8 @@ impl Scope {
     pub fn of<'t>(topics: impl IntoIterator<Item = &'t str>) -> Self {
         let mut scope = Self::default();
         for topic in topics {
-            let Self { queues, users, conversations } = &mut scope;
+            scope.everything |= topic == DIRECT;
+            let Self { queues, users, conversations, .. } = &mut scope;
             for (beginning, ids) in [
                 ("v2.routing.queues.", queues),
                 ("v2.users.", users),
@@ -142,7 +146,8 @@ impl Scope {
         let of = |ids: &BTreeSet<String>, id: &Option<Cow<'_, str>>| {
             id.as_deref().is_some_and(|id| ids.contains(id))
         };
-        self.conversations.contains(&*row.conversation)
+        self.everything
+            || self.conversations.contains(&*row.conversation)
             || row
                 .marks
                 .iter()
