@@ -35,7 +35,8 @@ pub enum What {
     /// Close 1001 "idle timeout".
     IdleClose,
     /// The announcement, events for the notice time, then a close; `args.notice=false` skips the
-    /// announcement, `args.close=false` the close.
+    /// announcement, `args.close=false` the close. Direct connections are announced only with
+    /// `args.notice=true`.
     SocketClosing,
     /// For `for_ms`, or `args.count` times, a new socket is closed at once with `args.code`.
     AcceptClose,

@@ -17,6 +17,8 @@ pub mod http;
 pub mod json;
 pub mod ledger;
 pub mod limits;
+#[cfg(test)]
+mod manual;
 pub mod oauth;
 pub mod replay;
 mod rest;

@@ -157,7 +157,11 @@ mod tests {
             unknown.body,
             r#"{"error":"invalid_client","description":"client not found","error_description":"client not found"}"#
         );
-        assert_eq!(ask("sim-client", "x", Some("client_credentials")).status, 401);
+        let wrong = ask("sim-client", "x", Some("client_credentials"));
+        assert_eq!(
+            (wrong.status, wrong.body),
+            (401, unknown.body.replace("client not found", "authentication failed"))
+        );
         assert_eq!(ask("sim-client", "sim-secret", Some("password")).status, 400);
         assert_eq!(ask("sim-client", "sim-secret", Some("client_credentials")).status, 200);
     }

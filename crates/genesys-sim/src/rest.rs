@@ -187,7 +187,7 @@ impl Cloud {
             ("GET", "/api/v2/users") => self.users(request),
             ("GET", "/api/v2/notifications/availabletopics") => {
                 let expand = request.query.get("expand").map_or("", String::as_str);
-                Answer::json(200, &crate::topics::available(expand))
+                Answer::json(200, &crate::topics::available(expand, &self.settings))
             }
             ("GET", path) => match path.strip_prefix("/api/v2/organizations/limits/namespaces/") {
                 Some(namespace) => self.limits_of(namespace),

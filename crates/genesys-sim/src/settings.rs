@@ -47,6 +47,8 @@ pub struct Settings {
     pub omitted_topics: Vec<String>,
     /// With `ignoreErrors`, a combined topic with a refused part is permitted for the rest.
     pub combined_partly: bool,
+    /// Transports of topics, by the beginning of their template; every other one has `All` (assumed).
+    pub transports: Vec<(String, Vec<String>)>,
     /// Status of a DELETE of a channel, which does not exist (assumed: 405).
     pub delete_channel_status: u16,
     /// Requests per token and minute (documented: 300).
@@ -117,7 +119,8 @@ pub struct Settings {
     pub jobs_at_once: usize,
     /// So many jobs fail, the first ones.
     pub jobs_fail: u32,
-    /// Rows change this long after their last event (documented: 48 to 72 hours).
+    /// Rows change so long after their last event, or up to half as long again (documented: 48 to
+    /// 72 hours).
     pub rewrite_after_ms: u64,
     /// Share of conversations that do (assumed: 0.1 %).
     pub rewrite_share: f64,
@@ -159,6 +162,7 @@ impl Default for Settings {
             subscribe_delay_ms: 0,
             omitted_topics: Vec::new(),
             combined_partly: false,
+            transports: Vec::new(),
             delete_channel_status: 405,
             requests_per_minute: 300,
             sliding_window: false,

@@ -136,8 +136,10 @@ impl Cloud {
                     let code = fault.args.code.unwrap_or(1001);
                     open.close_at = Some((now_ms + wait, code, "maintenance".to_owned()));
                 }
+                // a direct connection is not warned unless asked for (assumed)
+                let warned = fault.args.notice.unwrap_or(open.channel.is_some());
                 let channel = open.channel.clone().unwrap_or_default();
-                if fault.args.notice != Some(false) {
+                if warned {
                     let body = json!({"channelId": channel, "message": "This socket will be closed in 60 seconds"});
                     self.system(id, "v2.system.socket_closing", &body);
                 }

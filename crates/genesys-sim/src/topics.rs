@@ -81,7 +81,7 @@ fn objection(single: &str, org: &Org, settings: &Settings) -> Option<Objection> 
 }
 
 /// `GET /api/v2/notifications/availabletopics`; without `expand` only the ids.
-pub(crate) fn available(expand: &str) -> Value {
+pub(crate) fn available(expand: &str, settings: &Settings) -> Value {
     let wanted: Vec<&str> = expand.split(',').collect();
     let entity = |template: &Template| {
         let mut entity = json!({"id": template.id});
@@ -98,7 +98,11 @@ pub(crate) fn available(expand: &str) -> Value {
         add("description", json!(format!("Notifications of {}", template.id)));
         add("enforced", json!(enforced));
         add("visibility", json!("Public"));
-        add("transports", json!(["All"]));
+        let listed = settings.transports.iter().find(|(start, _)| template.id.starts_with(start));
+        add(
+            "transports",
+            listed.map_or_else(|| json!(["All"]), |(_, transports)| json!(transports)),
+        );
         add("requiresPermissions", json!(template.permissions));
         add("permissionDetails", details.collect());
         add("publicApiTemplateUriPaths", json!([]));
@@ -118,8 +122,10 @@ mod tests {
 
     #[test]
     fn expand_decides_what_is_said_of_a_topic() {
+        let transports = vec![("v2.detail.".to_owned(), vec!["EventBridge".to_owned()])];
+        let settings = Settings { transports, ..Settings::default() };
         let queue = |expand: &str| -> Value {
-            let all = available(expand);
+            let all = available(expand, &settings);
             let entities = all["entities"].as_array().unwrap();
             let found = entities.iter().find(|e| e["id"] == "v2.routing.queues.{id}.conversations");
             found.unwrap().clone()
@@ -129,6 +135,11 @@ mod tests {
         assert_eq!(expanded["transports"], json!(["All"]));
         assert_eq!(expanded["requiresPermissions"], json!(["routing:queue:view"]));
         assert_eq!(expanded.get("enforced"), None);
+        let all = available("transports", &settings);
+        let detail = all["entities"].as_array().unwrap().iter().find(|entity| {
+            entity["id"].as_str().is_some_and(|id| id.starts_with("v2.detail.events."))
+        });
+        assert_eq!(detail.unwrap()["transports"], json!(["EventBridge"]));
     }
 
     #[test]

@@ -257,6 +257,27 @@ async fn direct_connections_need_a_good_token_and_are_on_record() {
 }
 
 #[tokio::test]
+async fn the_path_of_direct_connections_can_be_chosen() {
+    let settings = Settings { direct_path: "/elsewhere".to_owned(), ..Settings::default() };
+    let sim = Simulator::start(ServeSettings { settings, ..quiet() }).await;
+    let url = sim.running.direct_url();
+    assert!(url.ends_with("/elsewhere"));
+    assert!(sim.dial(&format!("{url}?access_token={}", sim.token)).await.is_ok());
+    let usual = url.replace("/elsewhere", "/api/v2/analytics/conversations/events");
+    assert_eq!(sim.dial(&usual).await.unwrap_err().status, 404);
+}
+
+#[tokio::test]
+async fn compression_that_is_offered_is_not_taken() {
+    let sim = Simulator::start(quiet()).await;
+    let uri = sim.channel().await;
+    let offered = "Sec-WebSocket-Extensions: permessage-deflate; client_max_window_bits\r\n";
+    let head = sim.handshake(&uri, offered).await;
+    assert!(head.starts_with("HTTP/1.1 101"), "{head}");
+    assert!(!head.to_ascii_lowercase().contains("sec-websocket-extensions"), "{head}");
+}
+
+#[tokio::test]
 async fn a_recording_is_played_to_whom_it_concerns() {
     let serve = ServeSettings { wait_for_channels: 1, ..quiet() };
     let probe = Simulator::start(serve.clone()).await;

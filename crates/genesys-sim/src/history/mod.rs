@@ -9,7 +9,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use crate::settings::Settings;
-use crate::traffic::{Org, Story};
+use crate::traffic::{Org, Rewrite, Story};
 
 pub(crate) use filter::{Wanted, interval};
 pub(crate) use jobs::{Jobs, State};
@@ -115,7 +115,7 @@ impl History {
     /// One conversation as it is, without any lag, and when its last change happened.
     pub(crate) fn current(&self, id: &str, org: &Org) -> Option<(Value, Option<u64>, u64)> {
         let story = self.stories.get(id)?;
-        let row = story.row(org, |_| true, true, false)?;
+        let row = story.row(org, |_| true, true, None)?;
         Some((row, story.end_ms(), story.last_ms()))
     }
 
@@ -184,8 +184,14 @@ impl View<'_> {
             return None;
         }
         let age = self.wall_ms.saturating_sub(story.last_ms());
-        let rewritten =
-            age >= settings.rewrite_after_ms && share(story.id(), 2) < settings.rewrite_share;
+        // some at once when the nightly pipeline may run, some half as long again after it
+        let later = (settings.rewrite_after_ms as f64 / 2.0 * share(story.id(), 3)) as u64;
+        let rewritten = age >= settings.rewrite_after_ms + later
+            && share(story.id(), 2) < settings.rewrite_share;
+        let rewritten = rewritten.then(|| match share(story.id(), 4) < 0.5 {
+            true => Rewrite::AddedSegment,
+            false => Rewrite::ChangedDisconnect,
+        });
         match shown {
             Shown::Query => story.row(self.org, |change| self.has_seen(change), false, rewritten),
             Shown::Jobs => {

@@ -43,7 +43,7 @@ pub struct ServeSettings {
     pub faults: Vec<Fault>,
     /// Envelopes played instead of generated traffic: topic and frame.
     pub replay: Vec<crate::replay::Recorded>,
-    /// Play them again and again, at this rate per second; 0 plays them once at the profile's rate.
+    /// Play them again and again, at this rate per second; 0 plays them once, 1,000 a second.
     pub replay_loop_rate: f64,
     /// Serve TLS with a generated authority, written to this file.
     pub tls_ca_out: Option<PathBuf>,

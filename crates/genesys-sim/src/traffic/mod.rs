@@ -16,7 +16,7 @@ use conversation::{Conversation, Route};
 
 pub(crate) use org::uuid;
 pub use org::{Org, Queue, User};
-pub use story::Story;
+pub use story::{Rewrite, Story, cut};
 
 /// What the traffic is like.
 #[derive(Clone, Debug)]

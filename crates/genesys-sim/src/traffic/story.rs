@@ -16,6 +16,15 @@ pub struct Story {
     changes: Vec<(u64, u64)>,
 }
 
+/// What the nightly pipeline changes about a row that everybody took for final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Rewrite {
+    /// A segment that nobody had seen.
+    AddedSegment,
+    /// Another way of ending.
+    ChangedDisconnect,
+}
+
 /// Attributes are cut to so many characters in jobs (documented).
 const CUT: usize = 1_024;
 
@@ -64,7 +73,7 @@ impl Story {
         org: &Org,
         shows: impl Fn((u64, u64)) -> bool,
         attributes: bool,
-        rewritten: bool,
+        rewritten: Option<Rewrite>,
     ) -> Option<Value> {
         let shown: Vec<u64> =
             self.changes.iter().filter(|change| shows(**change)).map(|change| change.0).collect();
@@ -85,13 +94,7 @@ impl Story {
         {
             let metric = |at: &u64| json!({"name": "tHeld", "value": 1, "emitDate": iso(*at)});
             session["metrics"] = shown.iter().map(metric).collect();
-            if rewritten && let Some(segments) = session["segments"].as_array_mut() {
-                // found by the nightly pipeline: a segment that nobody had seen
-                segments.push(json!({
-                    "segmentStart": iso(self.start_ms), "segmentEnd": iso(self.start_ms + 1),
-                    "segmentType": "system", "conference": false, "disconnectType": "system",
-                }));
-            }
+            rewrite(session, rewritten, self.start_ms);
         }
         row["participants"] = participants.into();
         Some(row)
@@ -114,7 +117,6 @@ impl Story {
             session["ani"] = "tel:+15550100042".into();
             session["dnis"] = "tel:+15550100001".into();
             if attributes {
-                let cut = |text: &String| text.chars().take(CUT).collect::<String>();
                 let all = self.conversation.attributes.iter();
                 let all: Map<String, Value> = all.map(|(k, v)| (cut(k), cut(v).into())).collect();
                 participant["attributes"] = all.into();
@@ -168,5 +170,25 @@ impl Story {
             all.push(wrapup);
         }
         all
+    }
+}
+
+/// An attribute's key or value as jobs show it.
+#[must_use]
+pub fn cut(text: &str) -> String {
+    text.chars().take(CUT).collect()
+}
+
+fn rewrite(session: &mut Value, how: Option<Rewrite>, start_ms: u64) {
+    let Some(segments) = session["segments"].as_array_mut() else { return };
+    match (how, segments.last_mut()) {
+        (Some(Rewrite::AddedSegment), _) => segments.push(json!({
+            "segmentStart": iso(start_ms), "segmentEnd": iso(start_ms + 1),
+            "segmentType": "system", "conference": false, "disconnectType": "system",
+        })),
+        (Some(Rewrite::ChangedDisconnect), Some(last)) => {
+            last["disconnectType"] = "system".into();
+        }
+        (Some(Rewrite::ChangedDisconnect), None) | (None, _) => {}
     }
 }

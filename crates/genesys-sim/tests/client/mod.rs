@@ -124,6 +124,21 @@ impl Simulator {
         self.dial(uri).await.unwrap()
     }
 
+    /// Asks for a socket with this header and returns the head of the answer.
+    pub(crate) async fn handshake(&self, uri: &str, header: &str) -> String {
+        let path = uri.splitn(4, '/').nth(3).unwrap();
+        let mut stream = TcpStream::connect(self.address()).await.unwrap();
+        let request = format!(
+            "GET /{path} HTTP/1.1\r\nHost: sim\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n{header}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") {
+            head.push(stream.read_u8().await.unwrap());
+        }
+        String::from_utf8(head).unwrap()
+    }
+
     /// Opens a socket, or says how that was refused; status 0 for a connection that was cut.
     pub(crate) async fn dial(&self, uri: &str) -> Result<Socket, Answer> {
         let stream = TcpStream::connect(self.address()).await.unwrap();

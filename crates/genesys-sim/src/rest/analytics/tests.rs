@@ -92,6 +92,10 @@ fn filters_choose_by_end_by_id_and_by_queue() {
     body["segmentFilters"] = predicate("queueId", "matches", &queue);
     let queued = rows(&bench.ask("POST", QUERY, &body, later).1);
     assert!(!queued.is_empty() && queued.len() < all.len());
+    let user = bench.cloud.traffic().org().users[0].id.clone();
+    body["segmentFilters"] = predicate("userId", "matches", &user);
+    let peopled = rows(&bench.ask("POST", QUERY, &body, later).1);
+    assert!(!peopled.is_empty() && peopled.len() < all.len());
 }
 
 #[test]
