@@ -20,7 +20,7 @@ use trunkline_protocol::timings::Timings;
 use crate::admin::Admin;
 use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
-use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode, Schedule};
+use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode, Schedule, Secret};
 use crate::control::direct::{self, DirectSettings};
 use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings};
 use crate::decode::open::Opener;
@@ -41,6 +41,7 @@ use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
 use crate::pipeline::{self, Passed, Stages, Standby};
+use crate::proxy::{Proxies, ProxySettings};
 use crate::publish::router::Router;
 use crate::publish::{self, StageSettings};
 use crate::reconcile::{self, AuditParts, Reconcile, WriterParts};
@@ -119,9 +120,12 @@ impl App {
         };
         let publish = publish::Stage::new(stage_settings.clone(), clock, metrics.publish.clone())
             .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
-        let transport =
-            Transport::new(config.genesys.ca_file.as_deref(), options.timings.connect_timeout)
-                .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
+        let transport = Transport::new(
+            config.genesys.ca_file.as_deref(),
+            proxies(config)?,
+            options.timings.connect_timeout,
+        )
+        .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
         let http = http(config, options.timings.request_timeout, clock)?;
         // before the first socket: what an earlier process left is sent first
         let roster = Roster::new(&config.replica, config.replicas.iter().cloned());
@@ -637,6 +641,20 @@ pub fn registry_error(error: &RegistryError) -> ProcessError {
     ProcessError::new(code, error)
 }
 
+/// The way out, as configured.
+///
+/// # Errors
+/// When the address of the proxy is none; validation has looked at it.
+pub fn proxies(config: &Config) -> Result<Proxies, ProcessError> {
+    let proxy = &config.genesys.proxy;
+    let Some(url) = &proxy.url else { return Ok(Proxies::new(None)) };
+    let url = url::Url::parse(url)
+        .map_err(|_| ProcessError::text(ExitCode::Config, "genesys.proxy.url is no URL"))?;
+    let password = || proxy.password.as_ref().map_or_else(|| "".into(), Secret::secret);
+    let credentials = proxy.username.clone().map(|user| (user, password()));
+    Ok(Proxies::new(Some(ProxySettings { url, credentials, except: proxy.except.clone() })))
+}
+
 /// The platform as configured.
 ///
 /// # Errors
@@ -649,9 +667,10 @@ pub fn http(config: &Config, timeout: Duration, clock: Clock) -> Result<Http, Pr
         url.trim_end_matches('/').to_owned()
     };
     let (login, api) = (base(&genesys.login_url, "login"), base(&genesys.api_url, "api"));
-    Http::new(&login, &api, genesys.ca_file.as_deref(), timeout, clock).map_err(|problem| {
-        ProcessError::text(ExitCode::Config, format!("genesys.ca_file: {problem}"))
-    })
+    let proxies = proxies(config)?;
+    Http::new(&login, &api, genesys.ca_file.as_deref(), &proxies, timeout, clock).map_err(
+        |problem| ProcessError::text(ExitCode::Config, format!("genesys.ca_file: {problem}")),
+    )
 }
 
 /// Starts the OAuth clients.

@@ -12,6 +12,7 @@ pub mod decode;
 pub mod demo;
 pub mod encode;
 pub mod ledger;
+pub mod proxy;
 pub mod publish;
 pub mod reconcile;
 pub mod replay;

@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error genesys ground kafka ledger observe pipeline publish reconcile sequence session spool supervisor",
+        "admin certify clock config control decode encode error genesys ground kafka ledger observe pipeline proxy publish reconcile sequence session spool supervisor",
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
@@ -27,7 +27,9 @@ const FLOORS: &[(&str, &str)] = &[
     ("supervisor", ""),
     // control orders sockets, so it stands on session
     ("control", "clock genesys observe session supervisor"),
-    ("session", "clock observe"),
+    // which way out, for requests and sockets alike
+    ("proxy", ""),
+    ("session", "clock observe proxy"),
     ("spool", "clock observe"),
     ("decode", ""),
     ("sequence", "clock observe"),
@@ -44,7 +46,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("config", "genesys kafka"),
     ("observe", ""),
     ("clock", ""),
-    ("genesys", "clock"),
+    ("genesys", "clock proxy"),
     // what lies under the topics, for whoever writes them
     ("ground", "kafka observe"),
     ("kafka", ""),

@@ -10,6 +10,7 @@ use trunkline::encode::Encoder;
 use trunkline::observe::flow::Flow;
 use trunkline::observe::metrics::Metrics;
 use trunkline::pipeline::{self, Stages};
+use trunkline::proxy::Proxies;
 use trunkline::publish::{self, StageSettings, router::Router};
 use trunkline::sequence;
 use trunkline::session::{SessionParts, SocketOrder, Transport, run_socket};
@@ -93,7 +94,7 @@ pub(crate) async fn candidate(order: Order<'_>) {
         tasks.spawn_infallible("news", async move { while told.recv().await.is_some() {} });
     }
     let heard = pipeline::join(stages, 1_024, &mut tasks);
-    let transport = Transport::new(None, Duration::from_secs(15)).expect("TLS");
+    let transport = Transport::new(None, Proxies::new(None), Duration::from_secs(15)).expect("TLS");
     let session = metrics.session.clone();
     let parts = SessionParts { clock, transport, heard, flow: flow.clone(), metrics: session };
     let liveness = Liveness::ApplicationPing { interval: PING, timeout: Duration::from_secs(30) };

@@ -71,6 +71,8 @@ pub struct Genesys {
     pub api_url: Option<String>,
     /// Further certificate authorities, PEM.
     pub ca_file: Option<PathBuf>,
+    /// An HTTP proxy for requests and sockets, instead of those of the environment.
+    pub proxy: Proxy,
     /// `channels` or `direct`.
     pub mode: Mode,
     /// OAuth clients; shards are spread over them.
@@ -83,6 +85,22 @@ pub struct Genesys {
     pub processes_per_client: u32,
     /// For mode `direct`.
     pub direct: Direct,
+}
+
+/// The way out.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Proxy {
+    /// `http://host:port`; unset: `HTTPS_PROXY`, `HTTP_PROXY`, `ALL_PROXY` and `NO_PROXY` count.
+    pub url: Option<String>,
+    /// User that it asks for.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// Hosts, domains and networks that are reached without it.
+    pub except: Vec<String>,
 }
 
 /// One OAuth client with the client-credentials grant.
@@ -360,6 +378,7 @@ impl Default for Genesys {
             login_url: None,
             api_url: None,
             ca_file: None,
+            proxy: Proxy::default(),
             mode: Mode::Channels,
             clients: Vec::new(),
             channels_per_shard: 2,

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::load::Mistake;
-use super::{Config, Mode, Secret};
+use super::{Config, Mode, Proxy, Secret};
 use crate::genesys::regions::{REGIONS, domain_of};
 use crate::kafka::settings::{FIXED, KafkaSettings};
 
@@ -26,6 +26,7 @@ pub(super) fn check(config: &mut Config, source: &str, mistakes: &mut Vec<Mistak
         "schema_registry.password_file",
         &mut wrong,
     );
+    proxy(&mut config.genesys.proxy, &mut wrong);
     if config.privacy.preset.is_none() {
         wrong(
             "privacy.preset",
@@ -119,6 +120,29 @@ fn genesys(config: &Config, wrong: &mut impl FnMut(&str, String)) {
             let value = direct.connections;
             wrong("genesys.direct.connections", format!("is {value}; allowed: 1 or 2"));
         }
+    }
+}
+
+fn proxy(proxy: &mut Proxy, wrong: &mut impl FnMut(&str, String)) {
+    let file = proxy.password_file.clone();
+    secret(&mut proxy.password, file.as_deref(), "genesys.proxy.password_file", wrong);
+    let Some(text) = &proxy.url else {
+        if proxy.username.is_some() || !proxy.except.is_empty() {
+            wrong(
+                "genesys.proxy.url",
+                "is required with genesys.proxy.username or except".to_owned(),
+            );
+        }
+        return;
+    };
+    let allowed = "allowed: http://host:port, with username and password_file beside it";
+    match url::Url::parse(text) {
+        Ok(url) if url.scheme() == "http" && url.has_host() && url.username().is_empty() => {}
+        // it may hold a password
+        Ok(url) if !url.username().is_empty() => {
+            wrong("genesys.proxy.url", format!("holds credentials; {allowed}"));
+        }
+        Ok(_) | Err(_) => wrong("genesys.proxy.url", format!("is \"{text}\"; {allowed}")),
     }
 }
 

@@ -41,6 +41,9 @@ pub(super) async fn examine(config: &Config, wish: Wish) -> Vec<Finding> {
         }
     };
     let mut findings = Vec::new();
+    let way = app::proxies(config).ok();
+    let proxy = way.zip(http.login().parse().ok()).and_then(|(way, url)| way.on_the_way(&url));
+    findings.extend(proxy.map(|at| Finding::ok("proxy", format!("{at}, to {}", http.login()))));
     let mut known = Vec::new();
     for (index, client) in config.genesys.clients.iter().enumerate() {
         let id = client.id.clone().unwrap_or_default();
@@ -101,7 +104,7 @@ fn refused(config: &Config, index: usize, error: &PlatformError) -> Finding {
         }
         PlatformError::Status { .. } | PlatformError::NoAnswer(_) | PlatformError::Unreadable(_) => {
             let region = config.genesys.region.as_deref().unwrap_or("not set");
-            format!("genesys.region is {region}: check it, and the way to its login host, port 443")
+            format!("genesys.region is {region}: check it, and the way to its login host, port 443, or genesys.proxy")
         }
     };
     Finding::fail("login", text, remedy)

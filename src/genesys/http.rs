@@ -13,6 +13,7 @@ use trunkline_protocol::backoff::Hint;
 use trunkline_protocol::domain::Wall;
 
 use crate::clock::Clock;
+use crate::proxy::{Proxies, ProxySettings};
 
 use super::{Created, Listed, PlatformError, Subscribed, Token};
 use trunkline_protocol::subscriptions::Answered;
@@ -95,6 +96,15 @@ struct ErrorBody {
 
 const DAY: Duration = Duration::from_secs(86_400);
 
+fn proxy(own: &ProxySettings) -> Result<reqwest::Proxy, reqwest::Error> {
+    let proxy = reqwest::Proxy::all(own.url.as_str())?;
+    let proxy = match &own.credentials {
+        Some((user, password)) => proxy.basic_auth(user, password.expose_secret()),
+        None => proxy,
+    };
+    Ok(proxy.no_proxy(reqwest::NoProxy::from_string(&own.except.join(","))))
+}
+
 impl Http {
     /// Calls `login` and `api`, base URLs without a slash at the end.
     ///
@@ -104,6 +114,7 @@ impl Http {
         login: &str,
         api: &str,
         ca_file: Option<&Path>,
+        proxies: &Proxies,
         timeout: Duration,
         clock: Clock,
     ) -> Result<Self, String> {
@@ -124,8 +135,17 @@ impl Http {
                 builder = builder.add_root_certificate(certificate);
             }
         }
+        if let Some(own) = proxies.own() {
+            builder = builder.proxy(proxy(own).map_err(|error| error.to_string())?);
+        }
         let client = builder.build().map_err(|error| error.to_string())?;
         Ok(Self { client, clock, login: login.to_owned(), api: api.to_owned() })
+    }
+
+    /// Base URL of the login host.
+    #[must_use]
+    pub fn login(&self) -> &str {
+        &self.login
     }
 
     /// `POST /oauth/token`.

@@ -13,10 +13,12 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::protocol::WebSocketConfig;
 use tokio_tungstenite::tungstenite::{Error as WsError, handshake::client::Response};
 use tokio_tungstenite::{
-    Connector, MaybeTlsStream, WebSocketStream, connect_async_tls_with_config,
+    Connector, MaybeTlsStream, WebSocketStream, client_async_tls_with_config,
+    connect_async_tls_with_config,
 };
 
 use super::Refusal;
+use crate::proxy::Proxies;
 
 /// An open socket.
 pub(crate) type Socket = WebSocketStream<MaybeTlsStream<TcpStream>>;
@@ -48,6 +50,7 @@ pub enum TransportError {
 #[derive(Clone)]
 pub struct Transport {
     tls: Arc<ClientConfig>,
+    proxies: Proxies,
     timeout: Duration,
 }
 
@@ -59,7 +62,11 @@ impl Transport {
     ///
     /// # Errors
     /// [`TransportError`] when the file cannot be used; a start-up error.
-    pub fn new(ca_file: Option<&Path>, timeout: Duration) -> Result<Self, TransportError> {
+    pub fn new(
+        ca_file: Option<&Path>,
+        proxies: Proxies,
+        timeout: Duration,
+    ) -> Result<Self, TransportError> {
         let mut roots = RootCertStore::empty();
         let native = rustls_native_certs::load_native_certs();
         roots.add_parsable_certificates(native.certs);
@@ -80,7 +87,7 @@ impl Transport {
             .map_err(TransportError::Tls)?
             .with_root_certificates(roots)
             .with_no_client_auth();
-        Ok(Self { tls: Arc::new(tls), timeout })
+        Ok(Self { tls: Arc::new(tls), proxies, timeout })
     }
 
     /// Opens a socket. The URL is a secret and appears in no error.
@@ -92,7 +99,23 @@ impl Transport {
             .max_message_size(Some(MAX_MESSAGE))
             .max_frame_size(Some(MAX_MESSAGE));
         let connector = Connector::Rustls(Arc::clone(&self.tls));
-        let dial = connect_async_tls_with_config(request, Some(config), true, Some(connector));
+        let dial = async {
+            match self.proxies.tunnel(request.uri()).await {
+                None => {
+                    let (config, connector) = (Some(config), Some(connector));
+                    connect_async_tls_with_config(request, config, true, connector).await
+                }
+                Some(Ok(tunnel)) => {
+                    let (config, connector) = (Some(config), Some(connector));
+                    client_async_tls_with_config(request, tunnel, config, connector).await
+                }
+                Some(Err(error)) => {
+                    let proxy = self.proxies.on_the_way(request.uri()).unwrap_or_default();
+                    tracing::warn!(code = "proxy_refused", proxy, %error, "no way through the proxy");
+                    Err(WsError::Io(error))
+                }
+            }
+        };
         match tokio::time::timeout(self.timeout, dial).await {
             Ok(Ok((socket, _))) => Ok(socket),
             Ok(Err(WsError::Http(response))) => Err(refusal(&response)),
