@@ -13,6 +13,7 @@ use trunkline_protocol::domain::{Dice, Wall, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::producer::STALL;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
@@ -94,6 +95,7 @@ impl App {
     }
 
     async fn assemble(config: &Config, options: Options) -> Result<Self, ProcessError> {
+        let policy = policy(config)?;
         let clock = Clock::start();
         let mut rng = rand::rngs::StdRng::from_os_rng();
         let mut dice = Dice::new(rng.random());
@@ -179,6 +181,7 @@ impl App {
             let parts = WriterParts {
                 clock,
                 org_id: org_id.clone(),
+                policy: policy.clone(),
                 encoder: encoder.clone(),
                 router: Router::new(&org_id),
                 max_record_bytes: config.kafka.max_record_bytes,
@@ -237,6 +240,7 @@ impl App {
             clock,
             flush_deadline: Duration::from_secs(config.kafka.flush_timeout_secs),
             opener: Opener::new(org_id.clone(), form),
+            policy,
             sequence: match &spool {
                 Some(spool) => sequence.resuming(spool.journal()),
                 None => sequence,
@@ -364,6 +368,18 @@ impl App {
         tracing::info!(code = "stopped", in_flight = unacked, "stopped");
         result
     }
+}
+
+/// The privacy policy as configured.
+///
+/// # Errors
+/// Names the option; a configuration that was loaded has none.
+pub fn policy(config: &Config) -> Result<Policy, ProcessError> {
+    let mut first = None;
+    let policy = config.policy(&mut |field, problem| {
+        first.get_or_insert(format!("{field}: {problem}"));
+    });
+    first.map_or(Ok(policy), |text| Err(ProcessError::text(ExitCode::Config, text)))
 }
 
 /// What holding closed hours against history takes.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
 use trunkline_protocol::domain::{Dice, WriterId};
+use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::producer::STALL;
 use trunkline_protocol::timings::Timings;
 
@@ -36,6 +37,8 @@ pub struct Errand {
 
 /// What it writes with.
 pub struct Pen {
+    /// What may be written down.
+    pub policy: Policy,
     /// Writes Avro.
     pub encoder: Encoder,
     /// Chooses key and headers.
@@ -100,6 +103,7 @@ impl Errand {
         let publish = publish::Stage::new(settings, self.clock, self.metrics.backfill.clone())
             .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
         Ok(Pen {
+            policy: app::policy(config)?,
             encoder: Encoder::new(schema, provenance, config.privacy.keep_payload),
             router: Router::new(&self.org_id),
             publish,

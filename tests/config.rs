@@ -131,3 +131,117 @@ fn what_is_no_yaml_is_named_with_its_line() {
     let text = load(Some(&path), &required()).expect_err("no YAML").to_string();
     assert!(text.contains("is not YAML") && text.contains("line"), "{text}");
 }
+
+const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
+
+#[test]
+fn a_policy_is_made_of_a_preset_rules_and_a_key() {
+    let (folder, path) = file(
+        "privacy:\n  preset: strict\n  rules:\n  - {path: '$..attributes.plan', action: keep}\n  - {group: addresses, action: hash}\n",
+    );
+    let key = folder.path().join("key");
+    // hexadecimal, base64 in either alphabet, padded or not
+    for text in [
+        KEY,
+        "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+        "__79/Pv6-fj39vX08_Lx8O_u7ezr6uno5-bl5OPi4eA",
+    ] {
+        std::fs::write(&key, format!("{text}\n")).expect("a file");
+        let mut environment = required();
+        environment.remove("TRUNKLINE__PRIVACY__PRESET");
+        environment
+            .insert("TRUNKLINE__PRIVACY__HASH_KEY_FILE".to_owned(), key.display().to_string());
+        let loaded = load(Some(&path), &environment);
+        if text.contains('/') {
+            assert!(loaded.is_err(), "both alphabets at once are neither");
+            continue;
+        }
+        let config = loaded.expect("a good configuration");
+        let policy = config.policy(&mut |field, problem| panic!("{field}: {problem}"));
+        let body = policy.apply(r#"{"ani":"1","attributes":{"plan":"gold","pin":"2"}}"#);
+        let body = body.expect("JSON");
+        assert!(body.contains(r#""plan":"gold""#) && body.contains("hash:"), "{body}");
+        assert!(!body.contains("pin"), "{body}");
+        let shown = format!("{config:?}{}", serde_json::to_string(&config).expect("plain data"));
+        assert!(!shown.contains(text), "{shown}");
+    }
+}
+
+#[test]
+fn a_missing_or_short_key_is_named_with_its_file_and_what_is_allowed() {
+    let text = with(&[("PRIVACY__PRESET", "pseudonymous")]).expect_err("no key").to_string();
+    assert!(text.contains("privacy.hash_key_file: is required where values are hashed"), "{text}");
+    assert!(text.contains("openssl rand -hex 32"), "{text}");
+    let (folder, _) = file("");
+    let path = folder.path().join("key");
+    for bad in [
+        "",
+        "abc",
+        "0011223344",
+        "not! base64!",
+        &"00".repeat(32),
+        KEY.get(2..).expect("62 digits"),
+        KEY.get(1..).expect("63 digits"),
+    ] {
+        std::fs::write(&path, bad).expect("a file");
+        let shown = path.display().to_string();
+        let pairs =
+            [("PRIVACY__PRESET", "pseudonymous"), ("PRIVACY__HASH_KEY_FILE", shown.as_str())];
+        let text = with(&pairs).expect_err(bad).to_string();
+        assert!(text.contains(&format!("privacy.hash_key_file: is {shown}: it ")), "{text}");
+        assert!(bad.is_empty() || !text.contains(bad), "a key is never shown: {text}");
+        assert!(bad.is_empty() || text.contains("allowed: 32 bytes or more"), "{text}");
+    }
+    let absent = [("PRIVACY__PRESET", "pseudonymous"), ("PRIVACY__HASH_KEY_FILE", "/nowhere")];
+    let error = with(&absent).expect_err("no file");
+    assert_eq!(error.0.len(), 1, "{error}");
+    assert!(error.to_string().contains("privacy.hash_key_file: is /nowhere: No such file"));
+    assert!(with(&[("PRIVACY__PRESET", "strict")]).is_ok(), "nothing is hashed there");
+    let hashed = [("PRIVACY__RULES__0__PATH", "$..iban"), ("PRIVACY__RULES__0__ACTION", "hash")];
+    assert!(with(&hashed).is_err(), "a rule of one's own needs a key too");
+}
+
+#[test]
+fn a_rule_that_cannot_be_followed_is_named_by_its_number() {
+    let (_folder, path) = file(concat!(
+        "privacy:\n  rules:\n",
+        "  - {path: '$.a[0]', action: drop}\n",
+        "  - {path: '$.a', action: shred}\n",
+        "  - {path: '$.a', acton: drop}\n",
+        "  - {path: '$.a', group: names, action: drop}\n",
+        "  - {action: drop}\n",
+        "  - {group: nouns, action: drop}\n",
+        "  - {path: '$..id', action: mask}\n",
+        "  - {path: '$.*', action: drop}\n",
+        "  - {path: '$..id', action: keep}\n",
+        "  - {path: '$.participants[*].userId', action: mask}\n",
+    ));
+    let text = load(Some(&path), &required()).expect_err("mistakes").to_string();
+    for part in [
+        "privacy.rules[0].path: is \"$.a[0]\": character 4: allowed after $: .name",
+        "privacy.rules[1].action: is \"shred\"; allowed: one of `drop`, `hash`, `mask`, `keep`",
+        "privacy.rules[2].acton: is not an option; did you mean action?",
+        "privacy.rules[2].action: is required",
+        "privacy.rules[3].path: or group (addresses, names, emails, attributes, content) is required",
+        "privacy.rules[4].path: or group",
+        "privacy.rules[5].group: is \"nouns\"; allowed: one of `addresses`",
+        "privacy.rules[6].path: is \"$..id\": it would change the conversation's id",
+        "privacy.rules[7].path: is \"$.*\": it would change the conversation's id",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    for good in ["rules[1].action: is required", "rules[8]", "rules[9]"] {
+        assert!(!text.contains(good), "{good} in\n{text}");
+    }
+    let text = with(&[("PRIVACY__PRESET", "shred"), ("QUARANTINE__RAW", "burn")])
+        .expect_err("two mistakes");
+    assert_eq!(text.0.len(), 2, "{text}");
+    assert!(
+        text.to_string().contains("allowed: one of `none`, `pseudonymous`, `strict`"),
+        "{text}"
+    );
+    assert!(
+        text.to_string().contains("quarantine.raw: is \"burn\"; allowed: `digest` or `keep`"),
+        "{text}"
+    );
+}

@@ -62,6 +62,8 @@ fn every_option_is_documented_and_every_documented_one_exists() {
     let client =
         serde_json::to_value(trunkline::config::OAuthClient::default()).expect("plain data");
     paths(&client, "genesys.clients[]", &mut known);
+    let rule = serde_json::to_value(trunkline::config::PrivacyRule::default()).expect("plain data");
+    paths(&rule, "privacy.rules[]", &mut known);
     assert_eq!(documented("docs/configuration.md"), known);
 }
 

@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control demo doctor encode errand error genesys kafka observe publish reconcile replay supervisor",
+        "admin app clock config control decode demo doctor encode errand error genesys kafka observe publish reconcile replay supervisor",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (
@@ -70,7 +70,7 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the crate of rules may depend on.
-const RULES_DEPEND_ON: &str = "blake3 crc32c memchr serde serde_json thiserror wide";
+const RULES_DEPEND_ON: &str = "blake3 crc32c hmac memchr serde serde_json sha2 thiserror wide";
 /// What a rule must not contain.
 const RULES_AVOID: &[&str] = &["async fn", "async move", ".await", "::now()", "rand::"];
 /// Parts of std a rule must not name, in a brace group or alone.

@@ -22,7 +22,7 @@ use trunkline_protocol::producer::STALL;
 use trunkline_protocol::session::Liveness;
 use trunkline_protocol::timings::Timings;
 
-use crate::corpus::{ORG, TOPIC, provenance, settings};
+use crate::corpus::{ORG, TOPIC, policy, preset, provenance, settings};
 use crate::measure::{cpu, report_with};
 use crate::safety;
 
@@ -71,6 +71,7 @@ pub(crate) async fn candidate(order: Order<'_>) {
         clock,
         flush_deadline: Duration::from_secs(60),
         opener: Opener::new(ORG.to_owned(), Canonical::AsReceived),
+        policy: policy(preset()),
         sequence: match &spool {
             Some(spool) => sequence.resuming(spool.journal()),
             None => sequence,

@@ -4,6 +4,7 @@ use genesys_sim::traffic::{Profile, Traffic};
 use trunkline::encode::Provenance;
 use trunkline::kafka::settings::KafkaSettings;
 use trunkline_protocol::domain::{EpochId, Frame, Leg, Now, WriterId};
+use trunkline_protocol::privacy::{Group, HashKey, Parts, Policy, Preset};
 
 pub(crate) const ORG: &str = "org";
 pub(crate) const TOPIC: &str = "bench";
@@ -40,6 +41,19 @@ pub(crate) fn frame(text: &str) -> Frame {
 
 pub(crate) fn provenance() -> Provenance {
     Provenance { org_id: ORG.to_owned(), writer_id: WriterId([1; 16]) }
+}
+
+/// The policy of a preset, as shipped.
+pub(crate) fn policy(preset: Preset) -> Policy {
+    let groups = Group::ALL.map(|group| (group, preset.action(group))).to_vec();
+    let key = HashKey::new(&(0..32).collect::<Vec<u8>>());
+    Policy::new(Parts { groups, key, ..Parts::default() })
+}
+
+/// What the candidate runs under: `PRIVACY=strict`, none otherwise.
+pub(crate) fn preset() -> Preset {
+    let wanted = std::env::var("PRIVACY").unwrap_or_default();
+    Preset::ALL.into_iter().find(|preset| preset.as_str() == wanted).unwrap_or(Preset::None)
 }
 
 pub(crate) fn settings(bootstrap: &str) -> KafkaSettings {

@@ -8,9 +8,10 @@ use trunkline_protocol::dedupe::{Dedupe, Window};
 use trunkline_protocol::domain::{Event, Mono};
 use trunkline_protocol::envelope;
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::privacy::Preset;
 use trunkline_protocol::topic::class_of;
 
-use crate::corpus::{ORG, frame, frames, provenance};
+use crate::corpus::{ORG, frame, frames, policy, provenance};
 
 pub(crate) fn single_stages() {
     let texts = frames(20_000);
@@ -39,6 +40,12 @@ pub(crate) fn single_stages() {
     });
     let events: Vec<Event> =
         texts.iter().map(|t| opener.open(frame(t)).expect("an event")).collect();
+    for preset in Preset::ALL {
+        let policy = policy(preset);
+        time(&format!("privacy policy, preset {}", preset.as_str()), &mut |n| {
+            std::hint::black_box(policy.apply(events[n].body()).expect("JSON"));
+        });
+    }
     let mut dedupe = Dedupe::new(Window::default());
     time("dedupe", &mut |n| {
         std::hint::black_box(dedupe.offer(events[n].id, n as u64, 0, Mono(1)));

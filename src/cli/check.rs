@@ -2,18 +2,20 @@
 
 use serde_json::json;
 
+use super::leaving::Leaving;
 use super::{ConfigArgs, Output, configuration, environment, say};
-use crate::config::{Config, load};
+use crate::config::load;
 use crate::error::{ExitCode, ProcessError};
 
 pub(super) fn check(args: &ConfigArgs, output: Output) -> Result<ExitCode, ProcessError> {
     match (load(args.config.as_deref(), &environment(args)), output) {
         (Ok(config), Output::Text) => {
-            say(&format!("the configuration is good\n{}", leaving(&config)));
+            say(&format!("the configuration is good\n{}", Leaving::of(&config)?.text()));
             Ok(ExitCode::Done)
         }
         (Ok(config), Output::Json) => {
-            say(&json!({"ok": true, "mistakes": [], "leaving": leaving(&config)}).to_string());
+            let leaving = Leaving::of(&config)?;
+            say(&json!({"ok": true, "mistakes": [], "leaving": leaving}).to_string());
             Ok(ExitCode::Done)
         }
         (Err(mistakes), Output::Text) => {
@@ -25,14 +27,6 @@ pub(super) fn check(args: &ConfigArgs, output: Output) -> Result<ExitCode, Proce
             Ok(ExitCode::Config)
         }
     }
-}
-
-/// Which fields leave the process under the privacy preset.
-fn leaving(config: &Config) -> String {
-    let payload = if config.privacy.keep_payload { "with" } else { "without" };
-    format!(
-        "privacy.preset none: every field leaves as it came, ani, dnis, attributes and wrap-up notes included; records go {payload} the raw body"
-    )
 }
 
 pub(super) fn print_config(args: &ConfigArgs, output: Output) -> Result<ExitCode, ProcessError> {

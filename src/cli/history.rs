@@ -85,6 +85,7 @@ impl Reading {
             writer = Some(Writer::new(WriterParts {
                 clock: errand.clock,
                 org_id: errand.org_id.clone(),
+                policy: pen.policy,
                 encoder: pen.encoder,
                 router: pen.router,
                 max_record_bytes: self.config.kafka.max_record_bytes,

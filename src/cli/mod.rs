@@ -10,6 +10,7 @@ mod doctor;
 mod explain;
 mod gaps;
 mod history;
+mod leaving;
 mod probe;
 mod proof;
 mod quarantine;

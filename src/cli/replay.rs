@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use clap::Args;
 use serde_json::json;
-use trunkline_protocol::domain::{EpochId, EventId, Interval, RejectReason, Wall, WriterId};
+use trunkline_protocol::domain::{
+    Altered, EpochId, EventId, Interval, RejectReason, Wall, WriterId,
+};
 use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::replay::{Choice, Piece, assemble};
 
 use super::proof::{collect, instant};
 use super::{ConfigArgs, Output, configuration, runtime, say};
+use crate::app;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::encode::{Encoder, Provenance};
@@ -117,6 +120,7 @@ async fn carry_out(
     let limit = config.genesys.requests_per_minute;
     let mut errand = Errand::start(config, limit, &failpoint::timings()).await?;
     let pen = if dry_run { None } else { Some(errand.pen(config).await?) };
+    let policy = app::policy(config)?;
     let (encoder, publish) = match pen {
         Some(pen) => (pen.encoder, Some(pen.publish)),
         None => {
@@ -131,6 +135,7 @@ async fn carry_out(
         clock: errand.clock,
         org_id: errand.org_id.clone(),
         form: if sorted { Canonical::Sorted } else { Canonical::AsReceived },
+        policy,
         encoder,
         router: Router::new(&errand.org_id),
         max_record_bytes: config.kafka.max_record_bytes,
@@ -169,7 +174,14 @@ fn piece(raw: &Passing<'_>, choice: &Choice) -> Option<Piece> {
             .unwrap_or(EpochId([0; 16])),
         at,
         bytes: whole.value,
+        withheld: raw.header("trunkline-withheld").is_some(),
+        altered: altered(raw),
     })
+}
+
+fn altered(raw: &Passing<'_>) -> Option<Altered> {
+    let org_id = raw.header("trunkline-org")?.to_owned();
+    Some(Altered { org_id, digest: raw.header("trunkline-body-digest")?.parse().ok()? })
 }
 
 /// Clocks differ; nothing is written long before it was heard.

@@ -1,6 +1,6 @@
 //! File, then environment, then validation; every mistake at once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::Path;
 
@@ -90,7 +90,11 @@ pub fn load(
         ConfigError(vec![Mistake { source: source.clone(), field, problem: error.to_string() }])
     })?;
     let mut config = config;
-    super::validate::check(&mut config, &source, &mut mistakes);
+    let mut further = Vec::new();
+    super::validate::check(&mut config, &source, &mut further);
+    // what was removed above is not missed
+    let named: BTreeSet<String> = bad.iter().map(|(path, _)| shown(path)).collect();
+    mistakes.extend(further.into_iter().filter(|mistake| !named.contains(&mistake.field)));
     if mistakes.is_empty() { Ok(config) } else { Err(ConfigError(mistakes)) }
 }
 
@@ -150,8 +154,17 @@ fn put(tree: &mut Value, keys: &[String], text: &str) {
 fn wants_text(keys: &[String]) -> bool {
     keys.first().is_some_and(|key| key == "replicas")
         || keys.last().is_some_and(|key| {
-            ["id", "secret", "password", "sasl_password", "username", "instance", "replica"]
-                .contains(&key.as_str())
+            [
+                "id",
+                "secret",
+                "password",
+                "sasl_password",
+                "hash_key",
+                "username",
+                "instance",
+                "replica",
+            ]
+            .contains(&key.as_str())
         })
 }
 
@@ -191,15 +204,23 @@ fn walk(
                 path.pop();
             }
         }
-        (Value::Array(list), _) if path.last().is_some_and(|key| key == "clients") => {
-            let client = serde_json::to_value(super::OAuthClient::default()).unwrap_or_default();
+        (Value::Array(list), _) if let Some(entry) = entry(path.last()) => {
             for (index, value) in list.iter().enumerate() {
                 path.push(index.to_string());
-                walk(value, &client, path, leaves, unknown_keys);
+                walk(value, &entry, path, leaves, unknown_keys);
                 path.pop();
             }
         }
         (leaf, _) => leaves.push((path.clone(), leaf.clone())),
+    }
+}
+
+/// What an entry of a list of sections looks like.
+fn entry(list: Option<&String>) -> Option<Value> {
+    match list?.as_str() {
+        "clients" => serde_json::to_value(super::OAuthClient::default()).ok(),
+        "rules" => serde_json::to_value(super::PrivacyRule::default()).ok(),
+        _ => None,
     }
 }
 
@@ -266,7 +287,7 @@ fn shown(path: &[String]) -> String {
 
 fn masked(path: &[String], value: &Value) -> String {
     match path.last().map(String::as_str) {
-        Some("secret" | "password" | "sasl_password") => "***".to_owned(),
+        Some("secret" | "password" | "sasl_password" | "hash_key") => "***".to_owned(),
         Some(_) | None => value.to_string(),
     }
 }

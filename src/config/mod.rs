@@ -2,6 +2,7 @@
 //! `config/example.yaml` shows them all.
 
 pub mod load;
+mod privacy;
 mod secret;
 mod validate;
 
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 use serde::{Deserialize, Serialize};
 
 pub use load::{ConfigError, Mistake, load};
+pub use privacy::{Privacy, PrivacyRule, QuarantineConfig, QuarantineRaw};
 pub use secret::Secret;
 
 /// The whole configuration.
@@ -36,6 +38,8 @@ pub struct Config {
     pub schema_registry: SchemaRegistry,
     /// What leaves the process.
     pub privacy: Privacy,
+    /// What could not become a record.
+    pub quarantine: QuarantineConfig,
     /// What was heard and is not acknowledged, on disk.
     pub spool: SpoolConfig,
     /// Closed hours held against the platform's history.
@@ -259,24 +263,6 @@ pub enum RegistryMode {
     Require,
 }
 
-/// What leaves the process.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Privacy {
-    /// Must be written: `none` sends everything.
-    pub preset: Option<PrivacyPreset>,
-    /// Whether records carry the raw body.
-    pub keep_payload: bool,
-}
-
-/// See [`Privacy::preset`].
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum PrivacyPreset {
-    /// Everything leaves as it came.
-    None,
-}
-
 /// What was heard and is not acknowledged, on disk.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -362,6 +348,7 @@ impl Default for Config {
             kafka: Kafka::default(),
             schema_registry: SchemaRegistry::default(),
             privacy: Privacy::default(),
+            quarantine: QuarantineConfig::default(),
             spool: SpoolConfig::default(),
             reconcile: ReconcileConfig::default(),
             flow: FlowConfig::default(),
@@ -453,12 +440,6 @@ impl Default for SchemaRegistry {
             timeout_secs: 10,
             start_timeout_secs: 60,
         }
-    }
-}
-
-impl Default for Privacy {
-    fn default() -> Self {
-        Self { preset: None, keep_payload: true }
     }
 }
 

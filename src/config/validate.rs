@@ -30,10 +30,14 @@ pub(super) fn check(config: &mut Config, source: &str, mistakes: &mut Vec<Mistak
     if config.privacy.preset.is_none() {
         wrong(
             "privacy.preset",
-            "is required; allowed: none (everything leaves as it came, personal data included)"
+            "is required; allowed: none (everything leaves as it came, personal data included), pseudonymous (hashed), strict (masked or dropped)"
                 .to_owned(),
         );
     }
+    let privacy = &mut config.privacy;
+    let (key, file) = (&mut privacy.hash_key, privacy.hash_key_file.as_deref());
+    secret(key, file, "privacy.hash_key_file", &mut wrong);
+    _ = config.policy(&mut wrong);
     let spool = &config.spool;
     if spool.segment_bytes < 1 << 20 || spool.max_bytes < 4 * spool.segment_bytes {
         wrong(

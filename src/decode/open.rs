@@ -27,6 +27,12 @@ impl Opener {
         Self { org, form, sequence: 0 }
     }
 
+    /// Whose events they are.
+    #[must_use]
+    pub fn org(&self) -> &str {
+        &self.org
+    }
+
     /// Reads the envelope of a message.
     ///
     /// # Errors
@@ -94,6 +100,7 @@ impl Opener {
             origin: Origin::Live,
             gap: None,
             takeover: false,
+            altered: false,
         }
     }
 
@@ -105,7 +112,9 @@ impl Opener {
         Quarantined { received, epoch, ..quarantined }
     }
 
-    fn quarantined(&self, raw: Vec<u8>, reason: RejectReason, detail: String) -> Quarantined {
+    /// Bytes that are no event, under an identity of their own.
+    #[must_use]
+    pub fn quarantined(&self, raw: Vec<u8>, reason: RejectReason, detail: String) -> Quarantined {
         Quarantined {
             id: identity::identify_raw(&self.org, &raw),
             raw,
@@ -114,6 +123,8 @@ impl Opener {
             topic: None,
             received: Now::default(),
             epoch: EpochId([0; 16]),
+            withheld: false,
+            altered: None,
         }
     }
 }

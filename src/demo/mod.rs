@@ -18,13 +18,12 @@ use genesys_sim::server::{Embedded, Running, ServeSettings, TrafficState};
 use genesys_sim::traffic::Profile;
 use tokio::net::TcpListener;
 use trunkline_protocol::domain::Mono;
+use trunkline_protocol::privacy::Preset;
 use trunkline_protocol::timings::Timings;
 
 use crate::app::{App, Options, kafka_settings};
 use crate::clock::Clock;
-use crate::config::{
-    Config, DurabilityWord, Ids, IdsWord, OAuthClient, PrivacyPreset, Schedule, Secret, load,
-};
+use crate::config::{Config, DurabilityWord, Ids, IdsWord, OAuthClient, Schedule, Secret, load};
 use crate::error::{ExitCode, ProcessError};
 use crate::kafka::reader::read_topic;
 use crate::supervisor::Supervisor;
@@ -230,7 +229,7 @@ impl Stage {
         // the script's outage of the broker lasts longer than this and what memory holds
         config.kafka.in_flight_records = 500;
         config.spool.dir = self.spool.path().to_owned();
-        config.privacy.preset = Some(PrivacyPreset::None);
+        config.privacy.preset = Some(Preset::None);
         config.reconcile.schedule = Schedule::Never;
         Ok(config)
     }

@@ -2,6 +2,7 @@
 
 use trunkline_protocol::domain::{Leg, RejectReason, TopicClass, Wall};
 use trunkline_protocol::envelope::{self, Sniff};
+use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::spool::{Kind, Spooled};
 
 use crate::sequence::Kept;
@@ -39,12 +40,25 @@ pub(super) fn class_heard(text: &str) -> TopicClass {
     }
 }
 
-/// The message as it was heard.
+/// The message with the privacy policy applied, before anything keeps it or writes it down.
+pub(super) fn governed(policy: &Policy, kept: Kept) -> Kept {
+    match kept {
+        Kept::Event(event, ticket, number) => match policy.event(event) {
+            Ok(event) => Kept::Event(event, ticket, number),
+            Err(rejected) => Kept::Rejected(rejected, ticket, number),
+        },
+        Kept::Rejected(rejected, ticket, number) => {
+            Kept::Rejected(policy.rejected(rejected), ticket, number)
+        }
+    }
+}
+
+/// The message as it goes to the disk.
 pub(super) fn spooled(kept: &Kept) -> Spooled<'_> {
     match kept {
         Kept::Event(event, _, number) => Spooled {
             number: *number,
-            kind: Kind::Text,
+            kind: if event.altered { Kind::Altered(event.digest) } else { Kind::Text },
             received: event.frame.received.wall,
             epoch: event.frame.epoch,
             leg: event.frame.leg,
@@ -54,6 +68,7 @@ pub(super) fn spooled(kept: &Kept) -> Spooled<'_> {
         Kept::Rejected(rejected, _, number) => Spooled {
             number: *number,
             kind: match rejected.reason {
+                _ if rejected.withheld => Kind::Withheld,
                 RejectReason::Binary => Kind::Binary,
                 RejectReason::Malformed
                 | RejectReason::NoEnvelope

@@ -23,6 +23,7 @@ use trunkline_protocol::domain::{
     Event, Frame, Mono, Now, Origin, Quarantined, RejectReason, TopicClass,
 };
 use trunkline_protocol::ledger::News;
+use trunkline_protocol::privacy::{Policy, read_withheld};
 use trunkline_protocol::seeded::{Bug, planted};
 use trunkline_protocol::sequence::Logged;
 use trunkline_protocol::spool::Kind;
@@ -39,7 +40,7 @@ use crate::sequence::{self, Kept, Understood};
 use crate::session::Heard;
 use crate::spool::{ReadBack, Spool, SpoolError};
 use crate::supervisor::Supervisor;
-use beside::{class_heard, heard_at, number, size, spooled};
+use beside::{class_heard, governed, heard_at, number, size, spooled};
 pub use standby::{Passed, Plan, Standby};
 
 /// The stages, ready to run.
@@ -48,6 +49,8 @@ pub struct Stages {
     pub clock: Clock,
     /// Understands envelopes.
     pub opener: Opener,
+    /// What may be kept and written down.
+    pub policy: Policy,
     /// Keeps every event once.
     pub sequence: sequence::Stage,
     /// Writes Avro.
@@ -160,8 +163,20 @@ impl Pipeline {
                 Wake::Heard(_) => self.understand(heard.drain(..)),
                 Wake::Due => self.stages.sequence.handle_timeout(&mut self.kept),
             }
+            self.govern(before);
             self.append(before);
         }
+    }
+
+    /// Applies the privacy policy to what was kept since the last time. Its identity is taken, so
+    /// duplicates cost nothing here; from here on only what the policy leaves is held or written.
+    fn govern(&mut self, from: usize) {
+        let policy = &self.stages.policy;
+        if policy.is_none() || self.kept.len() == from {
+            return;
+        }
+        let fresh = self.kept.split_off(from);
+        self.kept.extend(fresh.into_iter().map(|kept| governed(policy, kept)));
     }
 
     /// Shows what waits, wherever it does.
@@ -414,10 +429,10 @@ impl Pipeline {
         Some(kept)
     }
 
-    /// Understands again what was read back; its number and its identity are those it had. Nothing,
+    /// Understands again what was read back, under the policy in force now; its number and its identity are those it had. Nothing,
     /// when an earlier process kept it and it turned out to be durable.
     fn reopen(&mut self, back: ReadBack, origin: Origin) -> Option<Kept> {
-        let Stages { clock, opener, flow, sequence, spool, .. } = &mut self.stages;
+        let Stages { clock, opener, policy, flow, sequence, spool, .. } = &mut self.stages;
         let now = clock.now();
         let age = Duration::from_millis(u64::try_from(now.wall.0 - back.received.0).unwrap_or(0));
         let mono = Mono(now.mono.0.saturating_sub(u64::try_from(age.as_nanos()).unwrap_or(0)));
@@ -436,12 +451,21 @@ impl Pipeline {
         let origin = if earlier && origin == Origin::Live { Origin::Replay } else { origin };
         let opened = match (kind, String::from_utf8(raw)) {
             (Kind::Text, Ok(text)) => opener.open(Frame { text, received, epoch, leg }),
+            (Kind::Altered(digest), Ok(text)) => opener
+                .open(Frame { text, received, epoch, leg })
+                .map(|event| Event { digest, altered: true, ..event }),
+            (Kind::Withheld, Ok(text)) => {
+                let (reason, detail) = read_withheld(text.as_bytes())
+                    .unwrap_or((RejectReason::Malformed, String::new()));
+                let note = opener.quarantined(text.into_bytes(), reason, detail);
+                Err(Quarantined { withheld: true, received, epoch, ..note })
+            }
             (Kind::Binary, Ok(text)) => Err(opener.binary(text.into_bytes(), received, epoch)),
-            (Kind::Text | Kind::Binary, Err(raw)) => {
+            (Kind::Text | Kind::Binary | Kind::Altered(_) | Kind::Withheld, Err(raw)) => {
                 Err(opener.binary(raw.into_bytes(), received, epoch))
             }
         };
-        Some(match opened {
+        let kept = match opened {
             Ok(event) => {
                 let ticket = ticket(event.class);
                 Kept::Event(Event { id, origin, ..event }, ticket, number)
@@ -450,28 +474,30 @@ impl Pipeline {
                 let class = std::str::from_utf8(&raw.raw).map_or(TopicClass::Other, class_heard);
                 Kept::Rejected(Quarantined { id, ..raw }, ticket(class), number)
             }
-        })
+        };
+        // an earlier process may have kept it under another policy
+        Some(governed(policy, kept))
     }
 
     fn record(&mut self, event: &Event, ticket: InFlight, number: u64) {
-        let Stages { encoder, router, publish, max_record_bytes, .. } = &mut self.stages;
+        let Stages { opener, policy, encoder, router, publish, max_record_bytes, .. } =
+            &mut self.stages;
+        let rejected = |reason, detail| {
+            policy.rejected(quarantine::of_event(event, opener.org(), reason, detail))
+        };
         let facts = match body::read(event) {
             Ok(facts) => facts,
             Err(error) => {
-                let reason = RejectReason::BadBody;
-                self.reject(
-                    &quarantine::of_event(event, reason, error.to_string()),
-                    ticket,
-                    number,
-                );
+                let rejected = rejected(RejectReason::BadBody, error.to_string());
+                self.reject(&rejected, ticket, number);
                 return;
             }
         };
         let value = encoder.encode(event, &facts, class_of);
         if value.len() > *max_record_bytes {
             let detail = format!("the record has {} bytes", value.len());
-            let reason = RejectReason::TooLarge;
-            self.reject(&quarantine::of_event(event, reason, detail), ticket, number);
+            let rejected = rejected(RejectReason::TooLarge, detail);
+            self.reject(&rejected, ticket, number);
             return;
         }
         let record = Record {
@@ -510,3 +536,6 @@ async fn passing(standby: &mut Option<Standby>, passed: &mut Vec<Tailed<Passed>>
         None => std::future::pending().await,
     }
 }
+
+#[cfg(test)]
+mod tests;

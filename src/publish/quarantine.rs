@@ -1,14 +1,14 @@
-//! The dead-letter topic for what cannot go on: raw bytes and the reason.
+//! The dead-letter topic for what cannot go on: the reason, and the bytes as far as the privacy policy
+//! lets them.
 
 use bytes::Bytes;
-use trunkline_protocol::domain::{Event, Quarantined, RejectReason};
+use trunkline_protocol::domain::{Altered, Event, Quarantined, RejectReason};
 
 use super::router::FreeHeaders;
 use super::{Destination, Parcel, Record};
 use crate::observe::flow::InFlight;
 
-/// A quarantined message as records: the bytes as they came, everything else in headers. More bytes
-/// than fit into `max_bytes` go in parts, numbered in the header `trunkline-part`; `take` gets them
+/// A quarantined message as records: the bytes, everything else in headers. More bytes than fit into `max_bytes` go in parts, numbered in the header `trunkline-part`; `take` gets them
 /// in order.
 pub fn parts(
     quarantined: &Quarantined,
@@ -28,6 +28,14 @@ pub fn parts(
     headers.add("trunkline-epoch", text(&quarantined.epoch.to_string()));
     if let Some(topic) = &quarantined.topic {
         headers.add("trunkline-topic", text(topic));
+    }
+    if quarantined.withheld {
+        headers.add("trunkline-withheld", text("true"));
+    }
+    // whose it is can no longer be told from the bytes
+    if let Some(altered) = &quarantined.altered {
+        headers.add("trunkline-org", text(&altered.org_id));
+        headers.add("trunkline-body-digest", text(&altered.digest.to_string()));
     }
     // room for the headers and the client library's own overhead
     let room = max_bytes.saturating_sub(8 << 10).max(1 << 10);
@@ -52,9 +60,10 @@ pub fn parts(
     }
 }
 
-/// An event whose body cannot be used: the whole message as it came.
+/// An event of an organisation whose body cannot be used: the whole message.
 #[must_use]
-pub fn of_event(event: &Event, reason: RejectReason, detail: String) -> Quarantined {
+pub fn of_event(event: &Event, org: &str, reason: RejectReason, detail: String) -> Quarantined {
+    let altered = event.altered.then(|| Altered { org_id: org.to_owned(), digest: event.digest });
     Quarantined {
         raw: event.frame.text.clone().into_bytes(),
         reason,
@@ -63,5 +72,7 @@ pub fn of_event(event: &Event, reason: RejectReason, detail: String) -> Quaranti
         id: event.id,
         received: event.frame.received,
         epoch: event.frame.epoch,
+        withheld: false,
+        altered,
     }
 }

@@ -9,10 +9,12 @@ use trunkline_protocol::domain::{
 };
 use trunkline_protocol::identity::{Canonical, identify};
 use trunkline_protocol::ledger::Source;
+use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::topic::class_of;
 
 use crate::clock::Clock;
 use crate::decode::body::BodyError;
+use crate::decode::history;
 use crate::encode::Encoder;
 use crate::observe::flow::Flow;
 use crate::publish::router::Router;
@@ -24,6 +26,8 @@ pub struct WriterParts {
     pub clock: Clock,
     /// Organisation.
     pub org_id: String,
+    /// What may be written down.
+    pub policy: Policy,
     /// Writes Avro.
     pub encoder: Encoder,
     /// Chooses key and headers.
@@ -89,27 +93,47 @@ impl Writer {
             origin,
             gap,
             takeover: false,
+            altered: false,
         }
     }
 
-    /// Writes one down and hands it over when there is room and the journey leaves some.
+    /// Writes down what the privacy policy leaves of one, and hands it over when there is room and the
+    /// journey leaves some. `facts` are those of the row as history gave it.
     pub(super) async fn write(
         &mut self,
         event: &Event,
         facts: &Facts<'_>,
     ) -> Result<(), PublishError> {
         self.room().await?;
-        let WriterParts { encoder, router, publish, flow, max_record_bytes, .. } = &mut self.parts;
-        let ticket = flow.receive(TopicClass::History, event.origin);
+        if self.parts.policy.is_none() {
+            self.put(event, facts);
+            return Ok(());
+        }
+        match self.parts.policy.event(event.clone()) {
+            Ok(governed) => match history::read(governed.body()) {
+                Ok(row) => self.put(&governed, &row.facts()),
+                Err(error) => {
+                    let (org, reason) = (&self.parts.org_id, RejectReason::BadBody);
+                    let rejected = quarantine::of_event(&governed, org, reason, error.to_string());
+                    self.put_aside(rejected, event.origin);
+                }
+            },
+            Err(rejected) => self.put_aside(rejected, event.origin),
+        }
+        Ok(())
+    }
+
+    fn put(&mut self, event: &Event, facts: &Facts<'_>) {
+        let WriterParts { encoder, router, publish, flow, max_record_bytes, org_id, .. } =
+            &mut self.parts;
         let value = encoder.encode(event, facts, class_of);
         if value.len() > *max_record_bytes {
             let detail = format!("the record has {} bytes", value.len());
-            let rejected = quarantine::of_event(event, RejectReason::TooLarge, detail);
-            quarantine::parts(&rejected, 0, ticket, *max_record_bytes, |record, parcel| {
-                publish.take(record, parcel);
-            });
-            return Ok(());
+            let rejected = quarantine::of_event(event, org_id, RejectReason::TooLarge, detail);
+            self.put_aside(rejected, event.origin);
+            return;
         }
+        let ticket = flow.receive(TopicClass::History, event.origin);
         let record = Record {
             destination: Destination::Events,
             number: None,
@@ -120,10 +144,19 @@ impl Writer {
         let key = router.key(event, facts);
         let headers = router.headers(event, facts);
         publish.take(record, Parcel { key, value, headers: &headers });
-        Ok(())
     }
 
-    /// A row that is no conversation: raw to quarantine.
+    /// To the quarantine, as far as the policy lets it.
+    fn put_aside(&mut self, rejected: Quarantined, origin: Origin) {
+        let WriterParts { policy, publish, flow, max_record_bytes, .. } = &mut self.parts;
+        let ticket = flow.receive(TopicClass::History, origin);
+        let rejected = policy.rejected(rejected);
+        quarantine::parts(&rejected, 0, ticket, *max_record_bytes, |record, parcel| {
+            publish.take(record, parcel);
+        });
+    }
+
+    /// A row that is no conversation: to the quarantine.
     pub(super) async fn reject(
         &mut self,
         row: &str,
@@ -131,8 +164,7 @@ impl Writer {
         error: &BodyError,
     ) -> Result<(), PublishError> {
         self.room().await?;
-        let WriterParts { publish, flow, max_record_bytes, org_id, clock, .. } = &mut self.parts;
-        let ticket = flow.receive(TopicClass::History, Origin::Backfill);
+        let WriterParts { org_id, clock, .. } = &self.parts;
         let rejected = Quarantined {
             raw: row.as_bytes().to_vec(),
             reason: RejectReason::BadBody,
@@ -141,10 +173,10 @@ impl Writer {
             id: identify(Canonical::AsReceived, org_id, topic(source), row).0,
             received: clock.now(),
             epoch: EpochId([0; 16]),
+            withheld: false,
+            altered: None,
         };
-        quarantine::parts(&rejected, 0, ticket, *max_record_bytes, |record, parcel| {
-            publish.take(record, parcel);
-        });
+        self.put_aside(rejected, Origin::Backfill);
         Ok(())
     }
 

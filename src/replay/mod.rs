@@ -10,6 +10,7 @@ use trunkline_protocol::domain::{
     Event, EventId, Frame, Leg, Now, Origin, RejectReason, TopicClass,
 };
 use trunkline_protocol::identity::Canonical;
+use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::replay::{Piece, enveloped, is_of, is_of_history};
 use trunkline_protocol::topic::class_of;
 
@@ -29,6 +30,8 @@ pub struct Replay {
     pub org_id: String,
     /// How bodies are brought into the form that is hashed.
     pub form: Canonical,
+    /// What may be written down.
+    pub policy: Policy,
     /// Writes Avro.
     pub encoder: Encoder,
     /// Chooses key and headers.
@@ -105,8 +108,14 @@ impl Replay {
     /// The event with the identity it was quarantined under; the reason why it is none, or nothing
     /// when it is not ours.
     fn open(&self, opener: &mut Opener, message: Piece) -> Result<Event, Option<RejectReason>> {
-        let Piece { id, reason, topic, received, epoch, bytes, .. } = message;
-        let foreign = |topic: &str, body: &str| !is_of(&self.org_id, id, &bytes, topic, body);
+        let Piece { id, reason, topic, received, epoch, bytes, withheld, altered, .. } = message;
+        let foreign = |topic: &str, body: &str| match &altered {
+            Some(altered) => altered.org_id != self.org_id,
+            None => !is_of(&self.org_id, id, &bytes, topic, body),
+        };
+        if withheld {
+            return Err(Some(reason)); // nothing is left of it that could be understood
+        }
         let text = match String::from_utf8(bytes.clone()) {
             Ok(text) if reason != RejectReason::Binary => enveloped(text, topic.as_deref()),
             Ok(_) | Err(_) if foreign("", "") => return Err(None),
@@ -125,7 +134,10 @@ impl Replay {
         let of_history = is_of_history(event.topic());
         let class = if of_history { TopicClass::History } else { event.class };
         let origin = if of_history { Origin::Backfill } else { Origin::Replay };
-        Ok(Event { id, class, origin, ..event })
+        let is_altered = altered.is_some();
+        let digest = altered.map_or(event.digest, |altered| altered.digest);
+        let event = Event { id, class, origin, digest, altered: is_altered, ..event };
+        self.policy.event(event).map_err(|rejected| Some(rejected.reason))
     }
 
     async fn understand(&mut self, event: &Event, tally: &mut Tally) -> Result<(), ReplayError> {

@@ -1,4 +1,4 @@
-use trunkline_protocol::domain::{EpochId, Wall, WriterId};
+use trunkline_protocol::domain::{Altered, EpochId, Wall, WriterId};
 use trunkline_protocol::identity::{identify, identify_raw};
 
 use super::*;
@@ -14,6 +14,7 @@ fn replay(max_record_bytes: usize) -> Replay {
         clock: Clock::start(),
         org_id: ORG.to_owned(),
         form: Canonical::AsReceived,
+        policy: Policy::default(),
         encoder: Encoder::new(1, provenance, true),
         router: Router::new(ORG),
         max_record_bytes,
@@ -32,6 +33,8 @@ fn message(id: EventId, reason: RejectReason, topic: Option<&str>, text: &str) -
         epoch: EpochId([7; 16]),
         at: Wall(2_000),
         bytes: text.as_bytes().to_vec(),
+        withheld: false,
+        altered: None,
     }
 }
 
@@ -84,4 +87,23 @@ async fn an_event_keeps_id_time_and_epoch_and_says_where_it_comes_from() {
     let row = enveloped(ORG, RejectReason::TooLarge, QUERY, r#"{"conversationId":"c"}"#);
     let event = replay.open(&mut opener, row).expect("an event");
     assert_eq!((event.origin, event.class), (Origin::Backfill, TopicClass::History));
+}
+
+#[tokio::test]
+async fn what_a_policy_changed_is_told_by_what_was_noted_of_it_and_what_it_withheld_stays() {
+    let altered = |org: &str| {
+        let digest = trunkline_protocol::domain::BodyDigest([9; 16]);
+        let body = r#"{"id":"c","participants":[],"ani":"***"}"#;
+        let message = enveloped("nobody", RejectReason::TooLarge, QUEUE, body);
+        Piece { altered: Some(Altered { org_id: org.to_owned(), digest }), ..message }
+    };
+    let note = r#"{"reason":"malformed","detail":"","length":1,"digest":""}"#;
+    let withheld = Piece {
+        withheld: true,
+        ..message(identify_raw("nobody", b"{"), RejectReason::Malformed, None, note)
+    };
+    let all = vec![altered(ORG), altered("another"), withheld];
+    let tally = replay(1_000).run(all, &BTreeSet::new()).await.expect("nothing is handed over");
+    assert_eq!((tally.understood, tally.of_another_organisation), (1, 1));
+    assert_eq!(tally.left, BTreeMap::from([("malformed", 1)]));
 }

@@ -8,13 +8,12 @@ use genesys_sim::faults::{Args, Fault, What, Whom};
 use genesys_sim::server::{Running, ServeSettings};
 use genesys_sim::traffic::Profile;
 use trunkline::app::{App, Options, kafka_settings};
-use trunkline::config::{
-    Config, DurabilityWord, OAuthClient, PrivacyPreset, Schedule, Secret, load,
-};
+use trunkline::config::{Config, DurabilityWord, OAuthClient, Schedule, Secret, load};
 use trunkline::demo::stand::Stand;
 use trunkline::encode::read::{self, EventRow, GapRow};
 use trunkline::kafka::reader::{ReadTopic, read_topic};
 use trunkline_protocol::certifier::Certificate;
+use trunkline_protocol::privacy::Preset;
 use trunkline_protocol::timings::Timings;
 
 const SCALE: u32 = 6_000;
@@ -241,6 +240,6 @@ fn config(sim: &Running, stand: &Stand, spool: &std::path::Path) -> Config {
     config.schema_registry.url = stand.registry_url().to_owned();
     config.admin.listen.set_port(0);
     config.spool.dir = spool.to_owned();
-    config.privacy.preset = Some(PrivacyPreset::None);
+    config.privacy.preset = Some(Preset::None);
     config
 }

@@ -8,7 +8,7 @@
 //!
 //! | noun | machines and rules |
 //! |---|---|
-//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`], [`replay`] |
+//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`], [`privacy`], [`replay`] |
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`]; whether somebody else has our name or our client: [`twins`] |
@@ -35,6 +35,7 @@ pub mod history;
 pub mod identity;
 pub mod journal;
 pub mod ledger;
+pub mod privacy;
 pub mod producer;
 pub mod replay;
 pub mod rotation;

@@ -3,7 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::domain::{EpochId, EventId, Interval, RejectReason, Wall};
+use crate::domain::{Altered, EpochId, EventId, Interval, RejectReason, Wall};
 use crate::envelope;
 use crate::identity::{Canonical, identify, identify_raw};
 
@@ -26,6 +26,10 @@ pub struct Piece {
     pub at: Wall,
     /// The bytes.
     pub bytes: Vec<u8>,
+    /// They are length and digest only.
+    pub withheld: bool,
+    /// What can no longer be told from them, where the privacy policy changed them.
+    pub altered: Option<Altered>,
 }
 
 /// Which messages are meant; an empty set means all.
@@ -129,6 +133,8 @@ mod tests {
             epoch: EpochId([0; 16]),
             at: Wall(200),
             bytes: bytes.as_bytes().to_vec(),
+            withheld: false,
+            altered: None,
         }
     }
 

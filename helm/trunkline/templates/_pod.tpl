@@ -26,6 +26,10 @@
 - name: TRUNKLINE__SCHEMA_REGISTRY__PASSWORD_FILE
   value: /run/trunkline/schema-registry/password
 {{- end }}
+{{- if .Values.credentials.privacy.existingSecret }}
+- name: TRUNKLINE__PRIVACY__HASH_KEY_FILE
+  value: /run/trunkline/privacy/hash-key
+{{- end }}
 - name: TRUNKLINE__SPOOL__ENABLED
   value: {{ .Values.spool.enabled | quote }}
 {{- if .Values.spool.enabled }}
@@ -54,6 +58,11 @@
 {{- if .Values.credentials.schemaRegistry.existingSecret }}
 - name: schema-registry
   mountPath: /run/trunkline/schema-registry
+  readOnly: true
+{{- end }}
+{{- if .Values.credentials.privacy.existingSecret }}
+- name: privacy
+  mountPath: /run/trunkline/privacy
   readOnly: true
 {{- end }}
 {{- if .Values.credentials.tls.existingSecret }}
@@ -109,6 +118,17 @@
     items:
       - key: {{ .passwordKey }}
         path: password
+{{- end }}
+{{- end }}
+{{- with .Values.credentials.privacy }}
+{{- if .existingSecret }}
+- name: privacy
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items:
+      - key: {{ .hashKeyKey }}
+        path: hash-key
 {{- end }}
 {{- end }}
 {{- with .Values.credentials.tls.existingSecret }}

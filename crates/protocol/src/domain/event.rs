@@ -128,6 +128,8 @@ pub struct Event {
     pub gap: Option<GapId>,
     /// A take-over from another writer may have reordered it.
     pub takeover: bool,
+    /// The privacy policy changed the body: identity and digest are of what was heard.
+    pub altered: bool,
 }
 
 impl Event {
@@ -214,4 +216,18 @@ pub struct Quarantined {
     pub received: super::Now,
     /// The coverage it was heard in.
     pub epoch: super::EpochId,
+    /// In place of the bytes stand their length and digest.
+    pub withheld: bool,
+    /// Where the privacy policy changed the body: whose it is and its digest, which can no longer be
+    /// told from the bytes.
+    pub altered: Option<Altered>,
+}
+
+/// What can no longer be told from bytes that the privacy policy changed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Altered {
+    /// Organisation.
+    pub org_id: String,
+    /// Of the body as it was heard.
+    pub digest: BodyDigest,
 }

@@ -14,7 +14,7 @@ pub mod timeline;
 
 pub use dice::Dice;
 pub use disposition::Disposition;
-pub use event::{Event, Origin, Quarantined, RejectReason, TopicClass};
+pub use event::{Altered, Event, Origin, Quarantined, RejectReason, TopicClass};
 pub use frame::{Frame, Leg};
 pub use gap::{GapCause, Outcome};
 pub use ids::{BodyDigest, EpochId, EventId, GapId, SetDigest, WriterId};

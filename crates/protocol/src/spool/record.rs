@@ -5,7 +5,7 @@
 
 use memchr::memmem;
 
-use crate::domain::{EpochId, EventId, Leg, Wall};
+use crate::domain::{BodyDigest, EpochId, EventId, Leg, Wall};
 
 const MARK: [u8; 4] = [0xf5, b't', b'r', 1];
 const FRAME: usize = 12;
@@ -19,6 +19,10 @@ pub enum Kind {
     Text,
     /// A binary message.
     Binary,
+    /// A text message that the privacy policy changed; the digest of its body before that.
+    Altered(BodyDigest),
+    /// What stands for a message that could not be read and must not be kept.
+    Withheld,
 }
 
 /// A message as it was heard, after the privacy policy.
@@ -51,6 +55,8 @@ pub(super) enum Entry<'a> {
 const TEXT: u8 = 1;
 const BINARY: u8 = 2;
 const ACKED: u8 = 3;
+const ALTERED: u8 = 4;
+const WITHHELD: u8 = 5;
 
 /// Writes an event behind `out`.
 pub(super) fn put_event(out: &mut Vec<u8>, seed: u32, event: &Spooled<'_>) {
@@ -58,6 +64,8 @@ pub(super) fn put_event(out: &mut Vec<u8>, seed: u32, event: &Spooled<'_>) {
         out.push(match event.kind {
             Kind::Text => TEXT,
             Kind::Binary => BINARY,
+            Kind::Altered(_) => ALTERED,
+            Kind::Withheld => WITHHELD,
         });
         out.extend_from_slice(&event.number.to_le_bytes());
         out.extend_from_slice(&event.received.0.to_le_bytes());
@@ -65,6 +73,9 @@ pub(super) fn put_event(out: &mut Vec<u8>, seed: u32, event: &Spooled<'_>) {
         out.extend_from_slice(&event.leg.shard.to_le_bytes());
         out.push(event.leg.ordinal);
         out.extend_from_slice(&event.id.0);
+        if let Kind::Altered(digest) = event.kind {
+            out.extend_from_slice(&digest.0);
+        }
         out.extend_from_slice(event.raw);
     });
 }
@@ -184,14 +195,23 @@ fn entry(body: &[u8]) -> Option<Entry<'_>> {
         TEXT => Kind::Text,
         BINARY => Kind::Binary,
         ACKED => return Some(Entry::Acked(body)),
-        0 | 4.. => return None,
+        ALTERED => Kind::Altered(BodyDigest([0; 16])),
+        WITHHELD => Kind::Withheld,
+        0 | 6.. => return None,
     };
     let (number, body) = body.split_first_chunk()?;
     let (received, body) = body.split_first_chunk()?;
     let (epoch, body) = body.split_first_chunk()?;
     let (shard, body) = body.split_first_chunk()?;
     let (&ordinal, body) = body.split_first()?;
-    let (id, raw) = body.split_first_chunk()?;
+    let (id, body) = body.split_first_chunk()?;
+    let (kind, raw) = match kind {
+        Kind::Altered(_) => {
+            let (digest, raw) = body.split_first_chunk()?;
+            (Kind::Altered(BodyDigest(*digest)), raw)
+        }
+        Kind::Text | Kind::Binary | Kind::Withheld => (kind, body),
+    };
     Some(Entry::Event(Spooled {
         number: u64::from_le_bytes(*number),
         kind,
@@ -260,6 +280,24 @@ mod tests {
         });
         assert_eq!(read, Some(true));
         parse(&out, 78, true, |found| assert!(matches!(found, Found::Damaged(0))));
+    }
+
+    #[test]
+    fn every_kind_of_message_comes_back_as_it_was() {
+        let digest = BodyDigest([8; 16]);
+        for kind in [Kind::Text, Kind::Binary, Kind::Altered(digest), Kind::Withheld] {
+            for raw in [&b""[..], b"raw"] {
+                let (mut out, event) = (Vec::new(), Spooled { kind, ..event(raw) });
+                put_event(&mut out, 77, &event);
+                let mut read = None;
+                parse(&out, 77, true, |found| {
+                    if let Found::Record(Entry::Event(found), 0) = found {
+                        read = Some(found == event);
+                    }
+                });
+                assert_eq!(read, Some(true), "{kind:?}");
+            }
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use trunkline_protocol::domain::{EpochId, EventId, Leg, Mono, Wall};
+use trunkline_protocol::domain::{BodyDigest, EpochId, EventId, Leg, Mono, Wall};
 use trunkline_protocol::spool::{
     Batch, Disk, GROUP_WAIT, Kind, Limits, Log, PROBE, Reader, Spooled, Vanished, recover,
 };
@@ -174,7 +174,12 @@ impl World {
         id[..8].copy_from_slice(&(self.told.len() as u64).to_le_bytes());
         let event = Spooled {
             number,
-            kind: if bytes.is_multiple_of(7) { Kind::Binary } else { Kind::Text },
+            kind: match bytes % 7 {
+                0 => Kind::Binary,
+                1 => Kind::Altered(BodyDigest([bytes as u8; 16])),
+                2 => Kind::Withheld,
+                _ => Kind::Text,
+            },
             received: Wall(bytes as i64),
             epoch: EpochId([self.lives as u8; 16]),
             leg: Leg { shard: 2, ordinal: 1 },
