@@ -84,6 +84,15 @@ async fn a_ping_of_the_protocol_is_answered() {
 }
 
 #[tokio::test]
+async fn a_close_of_the_client_is_answered_by_one_and_nothing_is_delivered_after_it() {
+    let sim = Simulator::start(quiet()).await;
+    let mut socket = sim.listening().await;
+    socket.close(4001).await;
+    assert_eq!(socket.end().await, End::Close(4001, String::new()));
+    assert_eq!(sim.connected().await, json!([]));
+}
+
+#[tokio::test]
 async fn ends_of_a_socket_look_different_on_the_wire() {
     let sim = Simulator::start(quiet()).await;
     let ends = [

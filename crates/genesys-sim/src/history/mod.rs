@@ -112,11 +112,10 @@ impl History {
         view.queried(self.stories.get(id)?)
     }
 
-    /// One conversation as it is, without any lag, and when its last change happened.
-    pub(crate) fn current(&self, id: &str, org: &Org) -> Option<(Value, Option<u64>, u64)> {
+    /// One conversation as it is, without any lag, and when it ended.
+    pub(crate) fn current(&self, id: &str, org: &Org) -> Option<(Value, Option<u64>)> {
         let story = self.stories.get(id)?;
-        let row = story.row(org, |_| true, true, None)?;
-        Some((row, story.end_ms(), story.last_ms()))
+        Some((story.conversation(org), story.end_ms()))
     }
 
     /// Truth for tests: conversations in the order of their ids, after `after`.

@@ -191,13 +191,10 @@ impl Cloud {
     fn conversation(&mut self, id: &str, now_ms: u64) -> Answer {
         let wall_ms = self.wall_origin_ms + now_ms;
         match self.history.current(id, self.traffic.org()) {
-            Some((_, Some(end), _)) if wall_ms > end + self.settings.conversation_life_ms => {
+            Some((_, Some(end))) if wall_ms > end + self.settings.conversation_life_ms => {
                 Answer::not_found()
             }
-            Some((mut row, _, _)) => {
-                row["id"] = row["conversationId"].clone();
-                Answer::json(200, &row)
-            }
+            Some((conversation, _)) => Answer::json(200, &conversation),
             None => Answer::not_found(),
         }
     }

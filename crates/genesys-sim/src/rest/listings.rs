@@ -50,16 +50,18 @@ impl Cloud {
     }
 
     pub(super) fn organisation(&self) -> Answer {
-        Answer::json(200, &json!({"id": self.traffic.org().id, "name": "Example Org"}))
+        let org = &self.traffic.org().id;
+        Answer::json(200, &json!({"id": org, "name": "Example Org", "version": 1}))
     }
 
     pub(super) fn token_info(&self, client: &str) -> Answer {
         let org = json!({"id": self.traffic.org().id, "name": "Example Org"});
+        let client =
+            json!({"id": client, "name": client, "authorizedGrantType": "CLIENT-CREDENTIALS"});
         Answer::json(
             200,
             &json!({"organization": org, "homeOrganization": org,
-                    "authorizedScope": self.settings.scopes,
-                    "clonedUser": false, "OAuthClient": {"id": client}}),
+                    "authorizedScope": self.settings.scopes, "OAuthClient": client}),
         )
     }
 
@@ -79,7 +81,7 @@ impl Cloud {
         let entities = users
             .filter(|user| asked == "any" || asked == state(user))
             .filter(|user| is_asked_for(request, &user.id, &user.name))
-            .map(|u| json!({"id": u.id, "name": u.name, "state": state(u)}));
+            .map(|u| json!({"id": u.id, "name": u.name, "state": state(u), "version": 1}));
         page(request, entities.collect())
     }
 
@@ -91,17 +93,22 @@ impl Cloud {
         if !NAMESPACES.contains(&namespace) {
             return Answer::not_found();
         }
-        let requests = self.settings.requests_per_minute;
-        let limits = match namespace {
-            "platform.api" => json!({"client.credentials.token.rate.per.minute": requests,
-                                     "token.rate.per.minute": requests,
-                                     "org.app.user.rate.per.minute": requests,
-                                     "request.bytes.max": super::MAX_BODY}),
-            "analytics" => json!({"details.jobs.concurrent.access.max": 10}),
+        let requests = u64::from(self.settings.requests_per_minute);
+        let jobs = self.settings.jobs_at_once as u64;
+        let limits: &[(&str, u64)] = match namespace {
+            "platform.api" => &[
+                ("client.credentials.token.rate.per.minute", requests),
+                ("token.rate.per.minute", requests),
+                ("org.app.user.rate.per.minute", requests),
+                ("request.bytes.max", super::MAX_BODY as u64),
+            ],
+            "analytics" => &[("details.jobs.concurrent.access.max", jobs)],
             // no number of these is published
-            _ => json!({}),
+            _ => &[],
         };
-        Answer::json(200, &json!({"namespace": namespace, "limits": limits}))
+        let entity = |(key, value): &(&str, u64)| json!({"key": key, "namespace": namespace, "value": value});
+        let entities: Vec<Value> = limits.iter().map(entity).collect();
+        Answer::json(200, &json!({"entities": entities}))
     }
 }
 

@@ -334,8 +334,10 @@ fn limits_can_be_asked_for_by_namespace() {
     for namespace in ["notifications", "platform.api/defaults", "analytics"] {
         assert_eq!(bench.get(&format!("{base}/{namespace}"), 0).0, 200, "{namespace}");
     }
-    let limits = bench.get(&format!("{base}/platform.api"), 0).1["limits"].clone();
-    assert_eq!(limits["client.credentials.token.rate.per.minute"], 300);
+    let limits = bench.get(&format!("{base}/platform.api"), 0).1["entities"].clone();
+    let limit = serde_json::json!({"key": "client.credentials.token.rate.per.minute",
+                                   "namespace": "platform.api", "value": 300});
+    assert_eq!(limits[0], limit);
     assert_eq!(bench.get(&format!("{base}/made.up"), 0).0, 404);
 }
 

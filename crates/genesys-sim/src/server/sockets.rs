@@ -154,7 +154,9 @@ async fn converse<S>(
                 shared.with(|cloud, now_ms| cloud.client_text(id, text.as_str(), now_ms));
             }
             Step::Heard(Some(Ok(Message::Close(_)))) => {
-                drop(tokio::time::timeout(CLOSE_GRACE, socket.close(None)).await);
+                // nothing more is delivered; the library has the answer ready, a flush sends it
+                shared.with(|cloud, now_ms| cloud.socket_gone(id, now_ms));
+                drop(tokio::time::timeout(CLOSE_GRACE, socket.flush()).await);
                 return;
             }
             Step::Heard(Some(Ok(_))) => {

@@ -104,11 +104,11 @@ fn address(participant: &Participant) -> &'static str {
 
 fn wrapup(json: &mut Json, participant: &Participant) {
     if let Some(ms) = participant.wrapup_ms {
-        json.open("wrapup").str("code", "resolved-remotely").str("name", "Resolved remotely");
+        json.open("wrapup").str("code", "resolved-remotely");
         json.str("notes", "called back; customer \"very\" happy — 1 €")
             .open_list("tags")
             .close_list();
-        json.num("durationSeconds", 5).time("endTime", Some(ms)).bool("provisional", false).close();
+        json.num("durationSeconds", 5).time("endTime", Some(ms)).close();
     }
 }
 
@@ -131,7 +131,10 @@ fn attributes(
 
 fn leg(json: &mut Json, participant: &Participant, media: Media, odd: Odd) {
     json.open("").str("state", participant.state).str("initialState", "alerting");
-    json.str("direction", "inbound").str("id", &participant.leg_id);
+    if media != Media::Chat {
+        json.str("direction", "inbound");
+    }
+    json.str("id", &participant.leg_id);
     json.bool("held", participant.held).str("provider", "Sim Edge");
     json.opt("disconnectType", participant.disconnect);
     json.time("connectedTime", participant.connected_ms);
@@ -155,7 +158,9 @@ fn leg(json: &mut Json, participant: &Participant, media: Media, odd: Odd) {
             json.str("callbackUserName", "EXAMPLE CUSTOMER");
         }
         Media::Message => {
-            json.str("type", "webmessaging").str("toAddress", "to").str("fromAddress", "from");
+            json.str("type", "webmessaging");
+            json.open("toAddress").str("addressNormalized", "to").close();
+            json.open("fromAddress").str("addressNormalized", "from").close();
             json.open_list("messages").close_list();
         }
     }
@@ -174,8 +179,10 @@ fn specific(json: &mut Json, conversation: &Conversation, org: &Org, now_ms: u64
         json.time("connectedTime", participant.connected_ms);
         json.time("endTime", participant.ended_ms);
         json.str("purpose", participant.purpose).str("state", participant.state);
-        json.str("direction", "inbound").str("ani", "tel:+15550100042");
-        json.str("dnis", "tel:+15550100001").bool("held", participant.held);
+        json.str("direction", "inbound").bool("held", participant.held);
+        if conversation.media == Media::Voice {
+            json.str("ani", "tel:+15550100042").str("dnis", "tel:+15550100001");
+        }
         json.opt("disconnectType", participant.disconnect).str("provider", "Sim Edge");
         if let Some(user) = participant.user.and_then(|user| org.users.get(user)) {
             json.open("user").str("id", &user.id).str("name", &user.name).close();
@@ -188,29 +195,43 @@ fn specific(json: &mut Json, conversation: &Conversation, org: &Org, now_ms: u64
         attributes(json, participant, conversation, now_ms);
         json.close();
     }
-    json.close_list().open_list("otherMediaUris").close_list();
-    json.str("selfUri", &format!("/api/v2/conversations/{}?{serial}", conversation.id));
+    json.close_list().open_list("otherMediaUris");
+    json.str("", &format!("/api/v2/conversations/{}?{serial}", conversation.id)).close_list();
 }
 
 fn detail(json: &mut Json, conversation: &Conversation, org: &Org, now_ms: u64) {
     let Some(last) = conversation.participants.last() else {
         return;
     };
+    let kind = conversation.detail;
     json.num("eventTime", now_ms).str("conversationId", &conversation.id);
-    json.str("participantId", &last.id).str("sessionId", &last.leg_id);
+    json.str("participantId", &last.id);
+    json.open_list("conversationExternalContactIds").close_list();
+    // no model has it: it makes each event one of its own, and readers meet an unknown key
+    json.num("step", u64::from(conversation.steps));
+    if kind == "attributes" {
+        json.open("attributes");
+        for (key, value) in &conversation.attributes {
+            json.str(key, value);
+        }
+        json.close();
+        return;
+    }
+    json.str("sessionId", &last.leg_id);
     json.str("mediaType", conversation.media.upper()).str("provider", "Sim Edge");
     json.str("direction", "INBOUND").str("ani", "tel:+15550100042").str("dnis", "tel:+15550100001");
-    let user = last.user.and_then(|user| org.users.get(user));
-    json.opt("userId", user.map(|user| user.id.as_str()));
-    if let Route::Queue(queue) = conversation.route {
+    let of = |group: &str| kind.split_once('.').is_some_and(|(first, _)| first == group);
+    if of("user") {
+        let user = last.user.and_then(|user| org.users.get(user));
+        json.opt("userId", user.map(|user| user.id.as_str()));
+    }
+    if let (Route::Queue(queue), true) = (conversation.route, of("user") || of("acd")) {
         json.opt("queueId", org.queues.get(queue).map(|queue| queue.id.as_str()));
     }
-    if conversation.detail.ends_with(".end") {
-        json.str("disconnectType", "CLIENT")
-            .num("interactingDurationMs", u64::from(conversation.steps) * 900);
+    if kind.ends_with(".end") {
+        let duration = if of("flow") { "connectedDurationMs" } else { "interactingDurationMs" };
+        json.str("disconnectType", "CLIENT").num(duration, u64::from(conversation.steps) * 900);
     }
-    json.open_list("conversationExternalContactIds").close_list();
-    json.num("step", u64::from(conversation.steps));
 }
 
 fn metric(json: &mut Json, conversation: &Conversation, now_ms: u64, serial: u64) {

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::body::{self, Odd, Shape};
 use super::conversation::{Conversation, Participant, Route};
 use super::org::Org;
 use crate::json::iso;
@@ -64,6 +65,24 @@ impl Story {
     #[must_use]
     pub fn changes(&self) -> &[(u64, u64)] {
         &self.changes
+    }
+
+    /// The conversation as its own interface shows it.
+    #[must_use]
+    pub fn conversation(&self, org: &Org) -> Value {
+        let now_ms = self.last_ms();
+        let text = body::write(Shape::Generic, &self.conversation, org, Odd::default(), now_ms, 0);
+        let mut whole: Value = serde_json::from_str(&text).unwrap_or_default();
+        whole["startTime"] = iso(self.start_ms).into();
+        if let Some(end) = self.end_ms() {
+            whole["endTime"] = iso(end).into();
+        }
+        let people = whole["participants"].as_array_mut().into_iter().flatten();
+        for (shown, who) in people.zip(&self.conversation.participants) {
+            shown["startTime"] = iso(who.joined_ms).into();
+            shown.as_object_mut().and_then(|shown| shown.remove("wrapupExpected"));
+        }
+        whole
     }
 
     /// The row with everything of the changes that `shows` says yes to; `None` when it shows none.

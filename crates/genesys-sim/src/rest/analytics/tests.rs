@@ -201,7 +201,10 @@ fn conversations_are_found_by_id_and_the_unknown_are_left_out() {
     let path = format!("/api/v2/analytics/conversations/details?id={many}");
     assert_eq!(bench.ask("GET", &path, &Value::Null, later).0, 400);
     let path = format!("/api/v2/conversations/{}", ids[0]);
-    assert_eq!(bench.ask("GET", &path, &Value::Null, later).0, 200);
+    let (status, conversation) = bench.ask("GET", &path, &Value::Null, later);
+    assert_eq!((status, conversation["id"].as_str()), (200, Some(ids[0].as_str())));
+    assert!(conversation["startTime"].is_string(), "{conversation}");
+    assert!(conversation["participants"][0]["startTime"].is_string());
     assert_eq!(bench.ask("GET", "/api/v2/conversations/unknown", &Value::Null, later).0, 404);
 }
 
