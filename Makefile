@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey drain drain-long payloads reconnect-table bench live chart compose-test alerts
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long payloads reconnect-table bench live chart compose-test alerts
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,7 +32,7 @@ demo: ## Run everything in one process, break it, account for every event
 	@$(PYTHON) scripts/verify_certificates.py $(DUMP)
 
 test: setup ## Everything that proves it works; what CI runs
-	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test units verifier seeded-bugs sim journey drain demo
+	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test units verifier seeded-bugs sim journey clients drain demo
 	@scripts/count_tests.sh
 
 check: fmt lint docs units ## Before every commit: format, lints, docs, units, floors, licences
@@ -79,6 +79,13 @@ journey: setup ## The shipped binary against the simulator, and what breaks it
 	@mkdir -p target
 	$(BUILD)
 	$(PYTHON) -m unittest discover -s tests/journey -p 'test_*.py' -v 2>&1 | tee target/journey.log
+
+clients: ## The vendor's own Python and JavaScript SDKs against the simulator: what they read, what they heard
+	@scripts/setup.sh --for clients
+	@mkdir -p target
+	@tests/clients/install.sh
+	$(BUILD)
+	$(PYTHON) -m unittest discover -s tests/clients -v 2>&1 | tee target/clients.log
 
 drain: setup ## Stops, rolling restarts, outages under load: nothing is lost, metrics say so; four minutes
 	@mkdir -p target

@@ -1,9 +1,9 @@
 #!/usr/bin/env bash
 # Installs what building, testing and the demo need on Debian or Ubuntu. Idempotent; does nothing
 # when nothing is missing. `--for live` adds what the tests against a real broker need, `--for
-# reconnect-table` what the Node handlers of docs/examples need. `--for chart` installs what the checks
-# of the Helm chart and the compose file need, Helm's own engine among it, and no compiler;
-# `--for alerts` adds promtool.
+# reconnect-table` what the Node handlers of docs/examples need, `--for clients` Node for the vendor's
+# SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
+# engine among it, and no compiler; `--for alerts` adds promtool.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,8 +13,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | chart | alerts) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|chart|alerts]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | alerts) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -30,7 +30,7 @@ case $what in chart | alerts) compiler=no ;; esac
 [ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus)
 [ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
-[ "$what" = reconnect-table ] && wanted+=(node:nodejs npm:npm)
+case $what in reconnect-table | clients) wanted+=(node:nodejs npm:npm) ;; esac
 
 there() {
   case $1 in

@@ -32,18 +32,22 @@ fn quoted(cell: &str) -> BTreeSet<String> {
     cell.split('`').skip(1).step_by(2).map(str::to_owned).collect()
 }
 
-/// The functions below a folder that are tests.
+/// The functions below a folder that are tests, in Rust or in Python.
 fn tests(folder: &Path, found: &mut BTreeSet<String>) {
     for entry in fs::read_dir(folder).expect("a folder") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             tests(&path, found);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
-            let text = fs::read_to_string(path).expect("a file");
+        } else if let Some(kind) = path.extension().filter(|kind| *kind == "rs" || *kind == "py") {
+            let text = fs::read_to_string(&path).expect("a file");
+            let name = |rest: &str| rest.split('(').next().unwrap_or_default().to_owned();
+            if kind == "py" {
+                let methods = text.lines().filter_map(|line| line.strip_prefix("    def "));
+                found.extend(methods.filter(|rest| rest.starts_with("test_")).map(name));
+            }
             for attribute in ["#[test]", "#[tokio::test]"] {
                 let after = text.split(attribute).skip(1);
-                let name = after.filter_map(|rest| rest.split_once("fn ")?.1.split('(').next());
-                found.extend(name.map(str::to_owned));
+                found.extend(after.filter_map(|rest| Some(name(rest.split_once("fn ")?.1))));
             }
         }
     }
@@ -78,7 +82,9 @@ fn complaint(row: &[String], known: &BTreeSet<String>) -> Option<String> {
 #[test]
 fn every_behaviour_is_proved_by_tests_that_exist() {
     let mut known = BTreeSet::new();
-    ["src", "tests"].iter().for_each(|folder| tests(&here(folder), &mut known));
+    ["src", "tests", "../../tests/clients"]
+        .iter()
+        .for_each(|folder| tests(&here(folder), &mut known));
     let mut wrong = Vec::new();
     for section in SECTIONS {
         let rows = rows(section);
