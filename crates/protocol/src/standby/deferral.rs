@@ -35,6 +35,9 @@ const HOLE: u32 = 6;
 #[derive(Clone, Debug)]
 pub struct Deferral {
     timings: DeferralTimings,
+    /// Numbers before this one are an earlier process's, held since the start.
+    first: u64,
+    started: Mono,
     /// Whether each number from `base` on is held.
     base: u64,
     held: VecDeque<bool>,
@@ -64,10 +67,11 @@ impl Deferral {
     pub fn new(timings: DeferralTimings, first: u64, now: Mono) -> Self {
         Self {
             timings,
+            first,
+            started: now,
             base: first,
             held: VecDeque::new(),
             count: 0,
-            // what an earlier process left
             marks: VecDeque::from([(now, first)]),
             asked: None,
             questions: 0,
@@ -200,7 +204,9 @@ impl Deferral {
             return 0;
         }
         let over = self.marks.iter().rev().find(|(at, _)| *at + patience <= horizon);
-        over.map_or(0, |(_, from)| *from)
+        // marks move on with what is seen, however long an earlier process's have waited
+        let earlier = (self.started + patience <= horizon).then_some(self.first);
+        over.map(|(_, from)| *from).max(earlier).unwrap_or(0)
     }
 }
 

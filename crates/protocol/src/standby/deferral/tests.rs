@@ -52,6 +52,23 @@ fn what_is_seen_in_time_is_never_written() {
 }
 
 #[test]
+fn what_an_earlier_process_left_is_not_held_up_by_a_steady_stream() {
+    let mut bench = Bench::new();
+    bench.deferral = Deferral::new(DeferralTimings::default(), 8, bench.now);
+    bench.next = 8;
+    for _ in 0..100 {
+        let number = bench.hear(true);
+        bench.pass(20);
+        bench.deferral.seen(number, bench.now);
+        if let Some(question) = bench.deferral.question(bench.now) {
+            bench.deferral.answered(question, bench.now);
+        }
+        bench.pass(80);
+    }
+    assert!(bench.writable() >= 8, "{}", bench.writable());
+}
+
+#[test]
 fn what_is_not_seen_may_be_written_after_the_patience_and_not_before() {
     let mut bench = Bench::new();
     bench.follow(2);
