@@ -183,4 +183,41 @@ mod tests {
             "{text}"
         );
     }
+
+    /// Whatever a rule does to a value, the record is written all the same.
+    #[test]
+    fn no_action_on_any_value_costs_the_record() {
+        let row = r#"{"conversationId":"c","conversationStart":"2026-01-01T00:00:00Z","divisionIds":["d"],
+            "participants":[{"participantId":"p","attributes":{"a":true,"b":[1]},"sessions":[{"ani":"1",
+            "segments":[{"segmentStart":"2026-01-01T00:00:00Z","conference":true}],"metrics":[{"emitDate":"x"}]}]}]}"#;
+        let everywhere = [
+            "participants",
+            "eventTime",
+            "divisionId",
+            "divisionIds",
+            "mediaType",
+            "ani",
+            "userId",
+            "direction",
+            "conversationStart",
+        ];
+        for action in ["drop", "hash", "mask"] {
+            let mut config = Config::default();
+            config.privacy.hash_key =
+                Some(crate::config::Secret::new("0123456789abcdef".repeat(4)));
+            config.privacy.rules = everywhere
+                .iter()
+                .map(|name| {
+                    let rule = serde_json::json!({"path": format!("$.{name}"), "action": action});
+                    serde_json::from_value(rule).expect("a rule")
+                })
+                .collect();
+            let policy = app::policy(&config).expect("a policy");
+            let event = sample(&policy).expect("a sample");
+            assert_eq!(facts(&event).expect("facts").conversation_id.as_deref(), Some("c"));
+            assert_ne!(facts(&event).expect("facts").user_id.as_deref(), Some("u"));
+            let row = policy.apply(row).expect("JSON");
+            assert_eq!(crate::decode::history::read(&row).expect("a row").id(), "c", "{action}");
+        }
+    }
 }

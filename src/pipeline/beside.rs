@@ -1,10 +1,12 @@
 //! What goes to the disk beside the send, and in what form.
 
-use trunkline_protocol::domain::{Leg, RejectReason, TopicClass, Wall};
+use trunkline_protocol::domain::{Event, Leg, Quarantined, RejectReason, TopicClass, Wall};
 use trunkline_protocol::envelope::{self, Sniff};
 use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::spool::{Kind, Spooled};
 
+use crate::decode::body::{self, BodyError};
+use crate::publish::quarantine;
 use crate::sequence::Kept;
 use crate::spool::NO_SHARD;
 
@@ -40,17 +42,36 @@ pub(super) fn class_heard(text: &str) -> TopicClass {
     }
 }
 
-/// The message with the privacy policy applied, before anything keeps it or writes it down.
-pub(super) fn governed(policy: &Policy, kept: Kept) -> Kept {
-    match kept {
-        Kept::Event(event, ticket, number) => match policy.event(event) {
+/// The message with the privacy policy applied, before anything keeps it or writes it down. A body that
+/// is no conversation has a shape that no rule was made for: that is found out here, before the disk,
+/// and while it still is what was heard.
+pub(super) fn governed(policy: &Policy, org: &str, kept: Kept) -> Kept {
+    let (event, ticket, number) = match kept {
+        kept if policy.is_none() => return kept,
+        Kept::Event(event, ticket, number) => (event, ticket, number),
+        Kept::Rejected(rejected, ticket, number) => {
+            return Kept::Rejected(policy.rejected(rejected), ticket, number);
+        }
+    };
+    let unread = body::read(&event).err();
+    match unread.map(|error| unreadable(policy, org, &event, &error)) {
+        Some(rejected) => Kept::Rejected(rejected, ticket, number),
+        None => match policy.event(event) {
             Ok(event) => Kept::Event(event, ticket, number),
             Err(rejected) => Kept::Rejected(rejected, ticket, number),
         },
-        Kept::Rejected(rejected, ticket, number) => {
-            Kept::Rejected(policy.rejected(rejected), ticket, number)
-        }
     }
+}
+
+/// What is quarantined of an event whose body is no conversation.
+pub(super) fn unreadable(
+    policy: &Policy,
+    org: &str,
+    event: &Event,
+    error: &BodyError,
+) -> Quarantined {
+    let (reason, detail) = (RejectReason::BadBody, error.to_string());
+    policy.rejected(quarantine::of_event(event, org, reason, detail))
 }
 
 /// The message as it goes to the disk.

@@ -40,7 +40,7 @@ use crate::sequence::{self, Kept, Understood};
 use crate::session::Heard;
 use crate::spool::{ReadBack, Spool, SpoolError};
 use crate::supervisor::Supervisor;
-use beside::{class_heard, governed, heard_at, number, size, spooled};
+use beside::{class_heard, governed, heard_at, number, size, spooled, unreadable};
 pub use standby::{Passed, Plan, Standby};
 
 /// The stages, ready to run.
@@ -171,12 +171,12 @@ impl Pipeline {
     /// Applies the privacy policy to what was kept since the last time. Its identity is taken, so
     /// duplicates cost nothing here; from here on only what the policy leaves is held or written.
     fn govern(&mut self, from: usize) {
-        let policy = &self.stages.policy;
+        let Stages { policy, opener, .. } = &self.stages;
         if policy.is_none() || self.kept.len() == from {
             return;
         }
         let fresh = self.kept.split_off(from);
-        self.kept.extend(fresh.into_iter().map(|kept| governed(policy, kept)));
+        self.kept.extend(fresh.into_iter().map(|kept| governed(policy, opener.org(), kept)));
     }
 
     /// Shows what waits, wherever it does.
@@ -476,19 +476,16 @@ impl Pipeline {
             }
         };
         // an earlier process may have kept it under another policy
-        Some(governed(policy, kept))
+        Some(governed(policy, opener.org(), kept))
     }
 
     fn record(&mut self, event: &Event, ticket: InFlight, number: u64) {
         let Stages { opener, policy, encoder, router, publish, max_record_bytes, .. } =
             &mut self.stages;
-        let rejected = |reason, detail| {
-            policy.rejected(quarantine::of_event(event, opener.org(), reason, detail))
-        };
         let facts = match body::read(event) {
             Ok(facts) => facts,
             Err(error) => {
-                let rejected = rejected(RejectReason::BadBody, error.to_string());
+                let rejected = unreadable(policy, opener.org(), event, &error);
                 self.reject(&rejected, ticket, number);
                 return;
             }
@@ -496,7 +493,8 @@ impl Pipeline {
         let value = encoder.encode(event, &facts, class_of);
         if value.len() > *max_record_bytes {
             let detail = format!("the record has {} bytes", value.len());
-            let rejected = rejected(RejectReason::TooLarge, detail);
+            let reason = RejectReason::TooLarge;
+            let rejected = quarantine::of_event(event, opener.org(), reason, detail);
             self.reject(&rejected, ticket, number);
             return;
         }

@@ -32,6 +32,10 @@ fn what_goes_to_the_disk_is_governed_and_says_whose_identity_it_has() {
         (r#"{"topicName":"v2.users.u.conversations","eventBody":{"id":"c"}}"#, "Text"),
         (r#"{"topicName":"v2.users.u.conversations","eventBody":{"ani":PLANT}}"#, "Withheld"),
         (r#"{"topicName":"v2.users.u.conversations","eventBody":"PLANT"}"#, "Withheld"),
+        (
+            r#"{"topicName":"v2.users.u.conversations","eventBody":{"id":"c","participants":"PLANT"}}"#,
+            "Withheld",
+        ),
         (r#"{"PLANT":1}"#, "Withheld"),
         ("PLANT", "Withheld"),
     ] {
@@ -41,7 +45,7 @@ fn what_goes_to_the_disk_is_governed_and_says_whose_identity_it_has() {
             Kept::Event(event, ..) => Some(event.digest),
             Kept::Rejected(..) => None,
         };
-        let after = governed(&strict(), before);
+        let after = governed(&strict(), "org", before);
         let spooled = spooled(&after);
         assert!(format!("{:?}", spooled.kind).starts_with(kind), "{text}: {:?}", spooled.kind);
         assert!(!String::from_utf8_lossy(spooled.raw).contains("PLANT"), "{text}");
@@ -56,7 +60,7 @@ fn what_goes_to_the_disk_is_governed_and_says_whose_identity_it_has() {
 fn without_a_policy_everything_goes_to_the_disk_as_it_came() {
     let flow = Flow::new();
     for text in [r#"{"topicName":"v2.users.u.conversations", "eventBody":{"ani":"1"}}"#, "x"] {
-        let after = governed(&Policy::default(), heard(text, &flow));
+        let after = governed(&Policy::default(), "org", heard(text, &flow));
         assert_eq!((spooled(&after).kind, spooled(&after).raw), (Kind::Text, text.as_bytes()));
     }
 }
