@@ -11,7 +11,7 @@ use trunkline_protocol::timings::Timings;
 
 use crate::app;
 use crate::clock::Clock;
-use crate::config::{Config, Mode};
+use crate::config::Config;
 use crate::control::Client;
 use crate::encode::{Encoder, Provenance, schemas};
 use crate::error::{ExitCode, ProcessError};
@@ -62,7 +62,6 @@ impl Errand {
         timings: &Timings,
     ) -> Result<Self, ProcessError> {
         let mut config = config.clone();
-        config.genesys.mode = Mode::Channels; // history is asked alike in either mode
         config.genesys.requests_per_minute = requests_per_minute;
         config.genesys.processes_per_client = 1;
         config.genesys.clients.truncate(1);
