@@ -104,21 +104,20 @@ impl Silence {
     /// The end of a socket was read now.
     pub fn ended(&mut self, epoch: EpochId, read: Wall) -> Option<Late> {
         let ear = self.ears.remove(&epoch)?;
-        self.late(ear, read)
+        self.late(ear.leg.shard, ear.barrier, read)
     }
 
     /// A ping that was sent then was answered behind everything heard so far, and the answer read
     /// now.
     pub fn pong(&mut self, epoch: EpochId, sent: Wall, read: Wall) -> Option<Late> {
         let ear = self.ears.get_mut(&epoch)?;
-        let before = std::mem::replace(&mut ear.barrier, sent);
-        let before = Ear { barrier: before, ..*ear };
-        self.late(before, read)
+        let (shard, before) = (ear.leg.shard, std::mem::replace(&mut ear.barrier, sent));
+        self.late(shard, before, read)
     }
 
-    fn late(&self, ear: Ear, read: Wall) -> Option<Late> {
-        let late = ear.barrier.plus(self.late_after) < read;
-        late.then(|| Late { shard: ear.leg.shard, interval: Interval::new(ear.barrier, read) })
+    fn late(&self, shard: u16, barrier: Wall, read: Wall) -> Option<Late> {
+        let late = barrier.plus(self.late_after) < read;
+        late.then(|| Late { shard, interval: Interval::new(barrier, read) })
     }
 
     /// A socket heard an event. Others that heard it before are not behind.

@@ -66,10 +66,7 @@ impl Walk<'_> {
         let mut count = 0_usize;
         self.out.push('{');
         cursor.entries(|value, name| {
-            let before = self.out.len();
-            if count > 0 {
-                self.out.push(',');
-            }
+            let before = self.begin(count);
             quote(&mut self.out, &name);
             self.out.push(':');
             let (inner, ended) = self.step(active.clone(), &name);
@@ -77,8 +74,7 @@ impl Walk<'_> {
             let base = inner.start;
             let stays = self.value(value, inner, action)?;
             self.states.truncate(base);
-            count += usize::from(stays);
-            self.undo(before, stays);
+            count += self.end(before, stays);
             Ok(())
         })?;
         self.out.push('}');
@@ -94,25 +90,31 @@ impl Walk<'_> {
         let mut count = 0_usize;
         self.out.push('[');
         cursor.array(|value| {
-            let before = self.out.len();
-            if count > 0 {
-                self.out.push(',');
-            }
+            let before = self.begin(count);
             let stays = self.value(value, active.clone(), ruled)?;
-            count += usize::from(stays);
-            self.undo(before, stays);
+            count += self.end(before, stays);
             Ok(())
         })?;
         self.out.push(']');
         Ok(count > 0 || ruled != Some(Action::Drop))
     }
 
-    /// Takes back what was written of something that does not stay.
-    fn undo(&mut self, before: usize, stays: bool) {
+    /// Separates the next entry from those that stayed; returns where it begins.
+    fn begin(&mut self, count: usize) -> usize {
+        let before = self.out.len();
+        if count > 0 {
+            self.out.push(',');
+        }
+        before
+    }
+
+    /// Takes back what was written of an entry that does not stay; returns how many do.
+    fn end(&mut self, before: usize, stays: bool) -> usize {
         if !stays {
             self.out.truncate(before);
             self.changed = true;
         }
+        usize::from(stays)
     }
 
     /// Follows the own rules into the member `name`: which may still end, and what the first that
