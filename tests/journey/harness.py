@@ -225,13 +225,12 @@ def ask(tree: dict, *words) -> tuple[int, list[dict], str]:
     return run.returncode, lines, run.stderr
 
 
-class FrameServer:
-    """A WebSocket server that sends the given messages to every client and then stays quiet."""
+class Server:
+    """Listens on a free port; `one` serves a client, in a thread of its own."""
 
-    def __init__(self, messages):
-        self.messages = messages
+    def __init__(self):
         self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "ws://127.0.0.1:%d/stream" % self.listener.getsockname()[1]
+        self.address = "127.0.0.1:%d" % self.listener.getsockname()[1]
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -241,6 +240,18 @@ class FrameServer:
             except OSError:
                 return
             threading.Thread(target=self.one, args=(client,), daemon=True).start()
+
+    def close(self):
+        self.listener.close()
+
+
+class FrameServer(Server):
+    """A WebSocket server that sends the given messages to every client and then stays quiet."""
+
+    def __init__(self, messages):
+        self.messages = messages
+        super().__init__()
+        self.url = f"ws://{self.address}/stream"
 
     def one(self, client):
         head = b""
@@ -257,6 +268,3 @@ class FrameServer:
             client.sendall(bytes([0x81 if text else 0x82]) + size + data)
         while client.recv(4096):
             pass
-
-    def close(self):
-        self.listener.close()

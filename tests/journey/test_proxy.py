@@ -7,31 +7,21 @@ import select
 import socket
 import ssl
 import tempfile
-import threading
 import time
 import unittest
 import urllib.request
 
-from harness import Sim, Stand, Trunkline, config, wait_for
+from harness import Server, Sim, Stand, Trunkline, config, wait_for
 
 
-class Proxy:
+class Proxy(Server):
     """Speaks CONNECT; counts the tunnels it opened and what it refused."""
 
     def __init__(self, credentials: str, idle: float):
         self.wanted = b"Basic " + base64.b64encode(credentials.encode())
         self.idle, self.tunnels, self.refused, self.open = idle, [], 0, set()
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.url = "http://127.0.0.1:%d" % self.listener.getsockname()[1]
-        threading.Thread(target=self.serve, daemon=True).start()
-
-    def serve(self):
-        while True:
-            try:
-                client, _ = self.listener.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.one, args=(client,), daemon=True).start()
+        super().__init__()
+        self.url = f"http://{self.address}"
 
     def one(self, client: socket.socket):
         head = b""
@@ -70,9 +60,6 @@ class Proxy:
             except OSError:
                 pass
         self.open = set()
-
-    def close(self):
-        self.listener.close()
 
 
 class Proxies(unittest.TestCase):

@@ -15,6 +15,20 @@ pub enum Policy {
     Jitter,
 }
 
+impl Policy {
+    /// How long the next attempt waits; `None`: there is none. Whoever is connected sets `attempts` to 0.
+    pub fn wait_ms(self, attempts: &mut u32, dice: &mut Dice) -> Option<u64> {
+        match self {
+            Self::Plain => Some(1_000),
+            Self::Jitter if *attempts >= 10 => None,
+            Self::Jitter => {
+                *attempts += 1;
+                Some(1_000 + dice.next_u64() % 30_000)
+            }
+        }
+    }
+}
+
 /// One handler with one connection.
 pub struct Handler {
     policy: Policy,
@@ -75,14 +89,8 @@ impl Handler {
 
     fn again(&mut self, now_ms: u64) {
         self.step = 0;
-        self.next_ms = match self.policy {
-            Policy::Plain => Some(now_ms + 1_000),
-            Policy::Jitter if self.attempts >= 10 => None,
-            Policy::Jitter => {
-                self.attempts += 1;
-                Some(now_ms + 1_000 + self.dice.next_u64() % 30_000)
-            }
-        };
+        let wait = self.policy.wait_ms(&mut self.attempts, &mut self.dice);
+        self.next_ms = wait.map(|wait| now_ms + wait);
     }
 
     fn advance(&mut self, world: &mut World) -> bool {

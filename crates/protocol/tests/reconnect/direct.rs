@@ -117,14 +117,8 @@ impl Handler {
     }
 
     fn again(&mut self, now_ms: u64) {
-        self.next_ms = match self.policy {
-            Policy::Plain => Some(now_ms + 1_000),
-            Policy::Jitter if self.attempts >= 10 => None,
-            Policy::Jitter => {
-                self.attempts += 1;
-                Some(now_ms + 1_000 + self.dice.next_u64() % 30_000)
-            }
-        };
+        let wait = self.policy.wait_ms(&mut self.attempts, &mut self.dice);
+        self.next_ms = wait.map(|wait| now_ms + wait);
     }
 }
 
