@@ -9,7 +9,6 @@ use tokio::sync::watch;
 use trunkline_protocol::certifier::{Certificate, Certifier, Seen};
 use trunkline_protocol::domain::{EpochId, EventId, Mono, Wall};
 use trunkline_protocol::history::Recent;
-use trunkline_protocol::ledger::Stamped;
 use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::timings::Timings;
 
@@ -21,7 +20,7 @@ use crate::ground::Standing;
 use crate::kafka::KafkaError;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Passing, Tail, Tailed};
-use crate::ledger::startup::fact;
+use crate::ledger::startup::{Told, counted_note, told};
 use crate::ledger::writer::Writer;
 use crate::observe::metrics::ProofMetrics;
 use crate::supervisor::{Supervisor, TaskEnd};
@@ -55,7 +54,7 @@ pub struct Certify {
     metrics: ProofMetrics,
     rules: Certifier,
     writer: Writer,
-    facts: Tail<Stamped>,
+    facts: Tail<Told>,
     said: Tail<(String, Vec<u8>)>,
     tasks: Supervisor,
     asked: u64,
@@ -68,6 +67,8 @@ pub struct Certify {
     fill_at: Option<Mono>,
     /// Keys of what it holds since it was found anew.
     again: BTreeSet<String>,
+    /// Up to where certificates count every record, once those on their way are acknowledged.
+    counted: Option<BTreeMap<i32, i64>>,
 }
 
 /// The output topics while they are followed; reading them anew begins with another one.
@@ -112,7 +113,7 @@ impl Certify {
         let kafka = &settings.kafka;
         let state = settings.state_topic.clone();
         let (facts, work) =
-            tail::follow(kafka.clone(), state, From::Beginning, |r| fact(r.value()));
+            tail::follow(kafka.clone(), state, From::Beginning, |r| told(r.value()));
         tasks.spawn("facts", work);
         let certificates = settings.certificates_topic.clone();
         let (said, work) = tail::follow(kafka.clone(), certificates, From::Beginning, |r| {
@@ -136,6 +137,7 @@ impl Certify {
             filled: 0,
             fill_at: None,
             again: BTreeSet::new(),
+            counted: None,
         })
     }
 
@@ -197,9 +199,9 @@ impl Certify {
                         self.fill_at = Some(self.clock.mono() + FILL * self.settings.place);
                     }
                 }
-                () = self.writer.attend() => {}
+                () = self.writer.attend() => self.say_what_is_counted(),
                 Some(tailed) = self.facts.recv() => match tailed {
-                    Tailed::Record(stamped) => self.rules.fact(&stamped),
+                    Tailed::Record(told) => self.told(&told),
                     Tailed::CaughtUp(_) => barrier.iter_mut().for_each(|b| b.facts = true),
                 },
                 Some(tailed) = self.said.recv() => match tailed {
@@ -237,7 +239,7 @@ impl Certify {
         while !(facts && said) {
             tokio::select! {
                 Some(tailed) = self.facts.recv() => match tailed {
-                    Tailed::Record(stamped) => self.rules.fact(&stamped),
+                    Tailed::Record(told) => self.told(&told),
                     Tailed::CaughtUp(_) => facts = true,
                 },
                 Some(tailed) = self.said.recv() => match tailed {
@@ -246,6 +248,25 @@ impl Certify {
                 },
                 else => return,
             }
+        }
+    }
+
+    fn told(&mut self, told: &Told) {
+        match told {
+            Told::Fact(stamped) => self.rules.fact(stamped),
+            Told::Counted(offsets) => self.rules.counted(offsets),
+        }
+    }
+
+    /// Whoever certifies later, this replica or another, need not look before that.
+    fn say_what_is_counted(&mut self) {
+        if self.writer.open() > 0 {
+            return;
+        }
+        if let Some(offsets) = self.counted.take() {
+            let (instance, place) = (&self.encoder.source.instance, self.settings.place);
+            let (key, note) = counted_note(instance, place, &offsets);
+            self.writer.write(&self.settings.state_topic, Some(0), &key, note);
         }
     }
 
@@ -322,6 +343,8 @@ impl Certify {
             failpoint::pass("cert.sent");
             self.tell(&certificate);
         }
+        self.counted = self.rules.has_counted();
+        self.say_what_is_counted();
     }
 
     fn tell(&self, certificate: &Certificate) {

@@ -3,7 +3,7 @@
 //! A barrier record is written and the topic read until it is seen: "I read to the end" is no proof,
 //! a reader may lag.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -87,6 +87,8 @@ enum Note {
     Barrier { v: u8, nonce: WriterId },
     /// What topics stand on from here on.
     Ground { v: u8, at: Wall, ground: Ground },
+    /// Certificates count every record before these offsets of the events topic, by partition.
+    Counted { v: u8, offsets: BTreeMap<i32, i64> },
 }
 
 /// Says whose the state topic is.
@@ -98,7 +100,7 @@ pub(super) fn owner_note(owner: &Owner) -> (String, Vec<u8>) {
 pub(super) fn owner(value: &[u8]) -> Option<Owner> {
     match understand(value) {
         Understood::Note(Note::Owner { owner, .. }) => Some(owner),
-        Understood::Note(Note::Barrier { .. } | Note::Ground { .. })
+        Understood::Note(Note::Barrier { .. } | Note::Ground { .. } | Note::Counted { .. })
         | Understood::Fact(_)
         | Understood::Nothing
         | Understood::Unreadable => None,
@@ -109,6 +111,35 @@ pub(super) fn owner(value: &[u8]) -> Option<Owner> {
 pub(super) fn ground_note(instance: &str, at: Wall, ground: &Ground) -> (String, Vec<u8>) {
     let note = Note::Ground { v: VERSION, at, ground: ground.clone() };
     (format!("{instance}/ground/{}", at.0), json(&note))
+}
+
+/// Says what the certificates of a replica, by its place among them, count: one record for each.
+pub(crate) fn counted_note(
+    instance: &str,
+    place: u32,
+    offsets: &BTreeMap<i32, i64>,
+) -> (String, Vec<u8>) {
+    let note = Note::Counted { v: VERSION, offsets: offsets.clone() };
+    (format!("{instance}/counted/{place}"), json(&note))
+}
+
+/// What a record of the state topic says to whoever certifies.
+pub(crate) enum Told {
+    /// A fact.
+    Fact(Stamped),
+    /// Up to where, by partition, certificates count every record.
+    Counted(BTreeMap<i32, i64>),
+}
+
+/// What is said, if it concerns certificates.
+pub(crate) fn told(value: &[u8]) -> Option<Told> {
+    match understand(value) {
+        Understood::Fact(stamped) => (stamped.v <= VERSION).then_some(Told::Fact(stamped)),
+        Understood::Note(Note::Counted { offsets, .. }) => Some(Told::Counted(offsets)),
+        Understood::Note(Note::Owner { .. } | Note::Barrier { .. } | Note::Ground { .. })
+        | Understood::Nothing
+        | Understood::Unreadable => None,
+    }
 }
 
 /// Where and whose.
@@ -190,7 +221,8 @@ pub(super) async fn read_facts(
                     ground = Some((at, seen));
                 }
             }
-            Understood::Note(Note::Barrier { .. }) | Understood::Nothing => {}
+            Understood::Note(Note::Barrier { .. } | Note::Counted { .. }) | Understood::Nothing => {
+            }
             Understood::Unreadable => tracing::warn!(
                 code = "foreign_state",
                 partition = record.partition,

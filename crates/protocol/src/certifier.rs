@@ -10,6 +10,7 @@
 //! there: counts are exact or not published.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 
 use crate::certificate::{Judge, Judgement};
 use crate::domain::{EpochId, EventId, GapId, Interval, Origin, Wall};
@@ -99,8 +100,10 @@ pub struct Certifier {
     /// Intervals from here on are counted, and these.
     count_from: Wall,
     recount: BTreeSet<Wall>,
-    /// Behind the last record of each partition that was ever seen.
+    /// Behind the last record of each partition that was ever seen, or that a certifier called counted.
     frontier: BTreeMap<i32, i64>,
+    /// Behind the last record of each partition that a certificate speaks of.
+    spoken: BTreeMap<i32, i64>,
     /// Our word about these lies behind a newer one of another certifier, and is the last one.
     overtaken: BTreeSet<Subject>,
     /// Counted anew since something was certified.
@@ -108,8 +111,8 @@ pub struct Certifier {
     changed_gaps: BTreeSet<GapId>,
     /// Intervals whose ids are forgotten and that got a record all the same.
     late: BTreeSet<Wall>,
-    /// Gaps whose first records may lie further back.
-    unread_gaps: BTreeSet<Wall>,
+    /// Gaps whose first records may lie further back, and when they were recorded.
+    unread_gaps: BTreeMap<GapId, Wall>,
 }
 
 impl Certifier {
@@ -130,11 +133,12 @@ impl Certifier {
             count_from: Wall(i64::MAX),
             recount: BTreeSet::new(),
             frontier: BTreeMap::new(),
+            spoken: BTreeMap::new(),
             overtaken: BTreeSet::new(),
             changed: BTreeSet::new(),
             changed_gaps: BTreeSet::new(),
             late: BTreeSet::new(),
-            unread_gaps: BTreeSet::new(),
+            unread_gaps: BTreeMap::new(),
         }
     }
 
@@ -183,8 +187,7 @@ impl Certifier {
     /// A certificate that was published.
     pub fn published(&mut self, certificate: Certificate) {
         for (partition, total) in &certificate.counts.partitions {
-            let frontier = self.frontier.entry(*partition).or_default();
-            *frontier = (*frontier).max(total.end_offset);
+            raise(&mut self.spoken, *partition, total.end_offset);
         }
         let newest = self.published.get(&certificate.subject).map(|known| known.revision);
         if newest.is_none_or(|newest| newest <= certificate.revision) {
@@ -199,7 +202,8 @@ impl Certifier {
     /// missing; asked once facts and certificates are read, and whenever [`Self::must_read_again`].
     #[must_use]
     pub fn read_from(&self, now: Wall) -> Wall {
-        let further = self.late.iter().chain(&self.unread_gaps).copied();
+        let further = self.late.iter().chain(&self.changed).chain(self.unread_gaps.values());
+        let further = further.copied();
         // records of gaps that are not closed were written after the gap was recorded
         let gaps = self.shards.values().flat_map(|ledger| ledger.gaps().values());
         let open = gaps.filter(|gap| gap.repair.outcome.is_none()).map(|gap| gap.recorded_at);
@@ -213,25 +217,39 @@ impl Certifier {
         further.chain(open).chain([self.first_unsaid(now)]).min().unwrap_or(now)
     }
 
-    /// Behind the last record of each partition that a certificate speaks of, or that was seen: what
-    /// lies further on is not counted yet, whatever interval it belongs to, so no reading begins
-    /// later.
+    /// A certifier, this one or another, says that certificates count every record before these offsets
+    /// by partition.
+    pub fn counted(&mut self, offsets: &BTreeMap<i32, i64>) {
+        offsets.iter().for_each(|(partition, end)| raise(&mut self.frontier, *partition, *end));
+    }
+
+    /// What this certifier may say so of, once its certificates are durable; `None` while it owes one.
+    #[must_use]
+    pub fn has_counted(&self) -> Option<BTreeMap<i32, i64>> {
+        let owes =
+            self.must_read_again() || !self.changed.is_empty() || !self.changed_gaps.is_empty();
+        (!owes).then(|| self.frontier.clone())
+    }
+
+    /// What lies further on by partition is not counted yet, whatever interval it belongs to, so no
+    /// reading begins later. Where no certifier has said what it counted: behind the last record that a
+    /// certificate speaks of.
     #[must_use]
     pub fn frontier(&self) -> BTreeMap<i32, i64> {
-        self.frontier.clone()
+        if self.frontier.is_empty() { self.spoken.clone() } else { self.frontier.clone() }
     }
 
     /// The output topics are read from here on.
     pub fn reads_from(&mut self, from: Wall, now: Wall) {
         self.read_since = from;
         self.count_from = self.first_unsaid(now);
+        self.frontier = self.frontier();
         self.recount = std::mem::take(&mut self.late);
-        self.unread_gaps.clear();
+        self.recount.append(&mut self.changed);
+        self.changed_gaps.extend(std::mem::take(&mut self.unread_gaps).into_keys());
         self.heard.clear();
         self.quarantined.clear();
         self.restored.clear();
-        self.changed.clear();
-        self.changed_gaps.clear();
     }
 
     /// Whether counts are missing that only lie further back in the topics.
@@ -242,9 +260,9 @@ impl Certifier {
 
     /// A record of the events topic.
     pub fn seen(&mut self, seen: Seen) {
-        let frontier = self.frontier.entry(seen.partition).or_default();
-        let new = seen.offset >= *frontier;
-        *frontier = (*frontier).max(seen.offset + 1);
+        let known = self.frontier.get(&seen.partition);
+        let new = known.is_none_or(|known| seen.offset >= *known);
+        raise(&mut self.frontier, seen.partition, seen.offset + 1);
         match (seen.origin, seen.gap, seen.epoch) {
             (Origin::Backfill, Some(gap), _) => {
                 self.restored.entry(gap).or_default().add(seen.offset, seen.id);
@@ -305,12 +323,16 @@ impl Certifier {
     /// returned counts as published.
     pub fn certify(&mut self, at: Wall) -> Vec<Certificate> {
         let mut new = Vec::new();
+        let (owed, owed_gaps) = self.owed(at);
         for (subject, to, judgement) in self.open(at) {
             let known = self.published.get(&subject);
             let Some(counts) = self.counts(&subject, &judgement, known) else {
                 let gaps = self.shards.get(&subject.shard).map(ShardLedger::gaps);
                 let gaps = judgement.gaps.iter().filter_map(|gap| gaps?.get(gap));
-                self.unread_gaps.extend(gaps.map(|gap| gap.recorded_at));
+                let unread = gaps.filter(|gap| gap.recorded_at < self.read_since);
+                self.unread_gaps.extend(unread.map(|gap| (gap.gap, gap.recorded_at)));
+                let slot = self.slot(subject.from);
+                self.late.extend(self.changed.contains(&slot).then_some(slot));
                 continue;
             };
             let said =
@@ -325,10 +347,43 @@ impl Certifier {
             self.overtaken.remove(&certificate.subject);
             self.published.insert(certificate.subject.clone(), certificate.clone());
         }
-        self.changed.clear();
-        self.changed_gaps.clear();
+        self.changed = owed;
+        self.changed_gaps = owed_gaps;
         self.forget(at);
         new
+    }
+
+    /// What was counted anew of intervals that were certified and are not accounted for at the moment: it
+    /// is said as soon as they are.
+    fn owed(&self, at: Wall) -> (BTreeSet<Wall>, BTreeSet<GapId>) {
+        let mut owed = (BTreeSet::new(), BTreeSet::new());
+        let settled = at.minus(self.timings.gap_patience);
+        if self.changed.is_empty() && self.changed_gaps.is_empty() {
+            return owed;
+        }
+        for ledger in self.shards.values() {
+            let gaps = self.changed_gaps.iter().filter_map(|id| ledger.gaps().get(id));
+            let gaps: Vec<_> = gaps.map(|gap| (gap.gap, gap.from..gap.to.unwrap_or(at))).collect();
+            for class in ledger.classes() {
+                let Some(wanted) = ledger.class_wanted(&class) else { continue };
+                let judge = Judge::new(ledger, &class);
+                for interval in self.intervals(wanted, settled) {
+                    let slot = self.slot(interval.from);
+                    let changed = self.changed.contains(&slot).then_some(slot);
+                    let inside =
+                        |span: &Range<Wall>| span.start < interval.to && interval.from < span.end;
+                    let mut touched = gaps.iter().filter(|(_, span)| inside(span)).peekable();
+                    if (changed.is_none() && touched.peek().is_none())
+                        || judge.is_accounted_for(interval)
+                    {
+                        continue;
+                    }
+                    owed.0.extend(changed);
+                    owed.1.extend(touched.map(|(gap, _)| *gap));
+                }
+            }
+        }
+        owed
     }
 
     /// Intervals of which something else might have to be said.
@@ -414,9 +469,13 @@ impl Certifier {
         let keep = self.slot(at.minus(self.timings.certificate_interval * 2));
         let from = keep.min(self.first_unsaid(at)).max(self.count_from);
         self.count_from = from;
-        self.recount.clear();
-        self.heard = self.heard.split_off(&from);
-        self.quarantined = self.quarantined.split_off(&from);
+        self.recount = self.changed.iter().copied().filter(|slot| *slot < from).collect();
+        let (length, recount) = (self.length(), &self.recount);
+        let kept = |part: &Wall| {
+            *part >= from || recount.contains(&Wall(part.0 - part.0.rem_euclid(length)))
+        };
+        self.heard.retain(|part, _| kept(part));
+        self.quarantined.retain(|part, _| kept(part));
     }
 
     fn first_unsaid(&self, now: Wall) -> Wall {
@@ -462,6 +521,11 @@ impl Certifier {
             .take_while(move |start| start.0 + length <= end.0)
             .map(move |start| Interval::new(start.max(wanted_from), Wall(start.0 + length)))
     }
+}
+
+fn raise(offsets: &mut BTreeMap<i32, i64>, partition: i32, end: i64) {
+    let known = offsets.entry(partition).or_default();
+    *known = (*known).max(end);
 }
 
 #[cfg(test)]
@@ -555,6 +619,7 @@ mod tests {
         let said = dead.certify(now);
         let mut next = covered(101 * H);
         said.iter().for_each(|certificate| next.published(certificate.clone()));
+        next.counted(&dead.has_counted().unwrap());
         assert_eq!(next.frontier(), [(3, 6)].into());
         let from = next.read_from(now);
         assert_eq!(from, Wall(101 * H), "nothing else is unsaid");
@@ -647,6 +712,91 @@ mod tests {
         assert!(!certifier.must_read_again());
         assert_eq!(words(&certifier.certify(now)), [(101, 102, 2, Level::LiveSingle, 2)]);
         assert_eq!(certifier.certify(now), []);
+    }
+
+    #[test]
+    fn a_record_whose_certificate_was_never_published_is_counted_by_the_next_process() {
+        let mut dead = covered(102 * H);
+        let now = Wall(102 * H + H / 2);
+        dead.reads_from(Wall(100 * H), now);
+        dead.seen(record(5, 1, 101 * H - 1));
+        let mut said = dead.certify(now);
+        let counted = dead.has_counted().unwrap();
+        dead.seen(record(6, 2, 101 * H - 1));
+        dead.seen(record(7, 3, 102 * H - 1));
+        assert_eq!(dead.has_counted(), None, "two certificates are owed");
+        let revised = dead.certify(now);
+        assert_eq!(
+            words(&revised),
+            [(100, 101, 2, Level::LiveSingle, 2), (101, 102, 2, Level::LiveSingle, 1)]
+        );
+        said.extend(revised.into_iter().skip(1)); // it is killed between the two
+        let mut next = covered(102 * H);
+        said.iter().for_each(|certificate| next.published(certificate.clone()));
+        next.counted(&counted);
+        next.reads_from(next.read_from(now), now);
+        next.seen(record(6, 2, 101 * H - 1));
+        assert!(next.must_read_again());
+        next.reads_from(next.read_from(now), now);
+        next.seen(record(5, 1, 101 * H - 1));
+        next.seen(record(6, 2, 101 * H - 1));
+        next.seen(record(7, 3, 102 * H - 1));
+        assert_eq!(words(&next.certify(now)), [(100, 101, 2, Level::LiveSingle, 2)]);
+    }
+
+    #[test]
+    fn what_a_late_reading_restored_is_counted_though_the_topic_had_to_be_read_again_for_it() {
+        let now = Wall(103 * H + H / 2);
+        let mut old = covered(102 * H + H / 2);
+        tell(&mut old, gap(103 * H));
+        old.reads_from(Wall(100 * H), now);
+        let restored =
+            Seen { origin: Origin::Backfill, gap: Some(GapId([7; 16])), ..record(9, 9, 104 * H) };
+        old.seen(restored.clone());
+        let made = old.certify(now);
+        let mut new = covered(102 * H + H / 2);
+        tell(&mut new, gap(103 * H));
+        made.into_iter().for_each(|certificate| new.published(certificate));
+        new.counted(&old.has_counted().unwrap());
+        new.reads_from(Wall(104 * H), now);
+        let later = Seen { offset: 10, id: EventId([10; 16]), ..restored.clone() };
+        new.seen(later.clone());
+        assert_eq!(new.certify(now), []);
+        assert!(new.must_read_again());
+        new.reads_from(new.read_from(now), now);
+        new.seen(restored);
+        new.seen(later);
+        let made = new.certify(now);
+        assert_eq!(made.iter().map(|c| c.counts.backfill).collect::<Vec<_>>(), [2]);
+    }
+
+    #[test]
+    fn a_record_that_comes_while_its_interval_is_in_doubt_is_counted_once_it_is_not() {
+        let mut certifier = covered(103 * H);
+        let now = Wall(103 * H + H / 2);
+        certifier.reads_from(Wall(100 * H), now);
+        certifier.seen(record(1, 1, 102 * H + H / 2));
+        assert_eq!(certifier.certify(now).len(), 3);
+        let interval = Interval::new(Wall(102 * H + H / 2), Wall(102 * H + H / 2 + 1));
+        let second = Fact::Epoch {
+            epoch: epoch(2),
+            set: SetDigest([1; 16]),
+            leg: 1,
+            from: Wall(102 * H),
+            rides: None,
+        };
+        tell(&mut certifier, Fact::Doubt { epoch: epoch(1), interval });
+        certifier.seen(record(2, 2, 102 * H + H / 2 + 1));
+        assert_eq!(certifier.certify(now), []);
+        assert_eq!(certifier.has_counted(), None);
+        tell(&mut certifier, second);
+        tell(
+            &mut certifier,
+            Fact::Claim { epoch: epoch(2), interval: Interval::new(Wall(102 * H), Wall(103 * H)) },
+        );
+        let made = certifier.certify(Wall(108 * H));
+        assert_eq!(made.last().map(|c| (c.subject.from, c.counts.live)), Some((Wall(102 * H), 2)));
+        assert!(certifier.has_counted().is_some());
     }
 
     #[test]

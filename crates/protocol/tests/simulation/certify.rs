@@ -31,6 +31,7 @@ impl Certify {
             pending_since: None,
         };
         kafka.compacted().for_each(|fact| certify.rules.fact(fact));
+        kafka.counted.values().for_each(|offsets| certify.rules.counted(offsets));
         certify.said(kafka);
         certify.read_output(kafka, now);
         certify
@@ -79,6 +80,7 @@ impl Certify {
         self.pending_since = None;
         let said = self.rules.certify(now);
         kafka.certificates.extend(said);
+        kafka.counted.extend(self.rules.has_counted().map(|offsets| (self.place, offsets)));
         self.said_at = kafka.certificates.len();
     }
 

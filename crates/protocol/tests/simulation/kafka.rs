@@ -32,6 +32,8 @@ pub struct Kafka {
     /// Newest record of each gap.
     pub gaps: BTreeMap<GapId, (u16, Gap)>,
     pub certificates: Vec<Certificate>,
+    /// By certifier: where its certificates count everything before.
+    pub counted: BTreeMap<u32, BTreeMap<i32, i64>>,
     /// Nothing is taken before this.
     pub down_until: u64,
     /// Events are not taken before this, facts are.
