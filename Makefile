@@ -32,7 +32,7 @@ demo: ## Run everything in one process, break it, account for every event
 	@$(PYTHON) scripts/verify_certificates.py $(DUMP)
 
 test: setup ## Everything that proves it works; what CI runs
-	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test units verifier seeded-bugs sim journey clients drain demo
+	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test units verifier seeded-bugs sim journey crash clients drain demo
 	@scripts/count_tests.sh
 
 check: fmt lint docs units ## Before every commit: format, lints, docs, units, floors, licences
@@ -65,7 +65,7 @@ sim: ## Simulated days of the rules, a thousand and more, with everything that g
 sim-long: ## As many simulated days as fit into an hour
 	SIM_DAYS=100000 SIM_SECONDS=3600 SIM_LEAST_DAYS=1000 $(MAKE) --no-print-directory sim
 
-crash: setup ## Kills at every named place and at any time; the verifier judges
+crash: setup ## Kills at every named place and at any time; the verifier judges; seven minutes
 	@mkdir -p target
 	$(BUILD)
 	$(PYTHON) tests/crash/crash.py --worlds 4

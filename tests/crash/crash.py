@@ -39,6 +39,10 @@ SLOW = ("bf.", "gap.", "cert.", "state.doubt", "state.claim")
 VERY_SLOW = ("ch.drain",)  # the old channel stays for a while
 
 
+class Again(dict):
+    """A life that is tried once more."""
+
+
 def failpoints() -> dict[str, bool]:
     """Every failpoint of the page, and whether something can fail there."""
     rows = re.findall(r"^\| `([a-z_.]+)` \| (yes|) ?\|", (ROOT / "docs" / "failpoints.md").read_text(), re.MULTILINE)
@@ -101,7 +105,9 @@ def live(world: World, life: dict, seen: Counter, trouble: list[str]) -> None:
         leave_something(world, name)
     app = world.start(name, spec(life, dice) if point else "")
     began = time.monotonic()
-    patience = 45 if (point or "").startswith(VERY_SLOW) else 25 if standby or (point or "").startswith(SLOW) else 7
+    slow = (point or "").startswith(SLOW)
+    calm = 0.01 if slow else 0.05  # a claim needs some seconds without trouble
+    patience = 45 if (point or "").startswith(VERY_SLOW) else 25 if standby or slow else 7
     lasts = patience if point else dice.choice((1, 1, 3)) * dice.uniform(0.1, 4)  # claims begin after six seconds
     prepared = [what for prefix, what in PREPARE.items() if (point or "").startswith(prefix)]
     terminated, away = False, None
@@ -113,7 +119,7 @@ def live(world: World, life: dict, seen: Counter, trouble: list[str]) -> None:
             if prepared:
                 what, rest = prepared.pop()
                 world.fault(what, **rest)
-            elif dice.random() < 0.05:
+            elif dice.random() < calm:
                 world.fault(dice.choice(FAULTS))
             if point and point.startswith("term.") and not terminated:
                 app.child.send_signal(signal.SIGTERM)
@@ -144,7 +150,9 @@ def run(number: int, lives: list[dict], seed: int, keep: pathlib.Path) -> tuple[
     replicas = lives.pop(0)["replicas"] if "replicas" in lives[0] else 1
     world, seen, trouble = World(seed, replicas), Counter(), []
     try:
-        for life in lives:
+        for life in [*lives, *(Again(life) for life in lives)]:
+            if isinstance(life, Again) and (not life["point"] or seen[life["point"], life["action"]]):
+                continue  # only what luck did not reach is tried once more
             live(world, life, seen, trouble)
             seen["lives"] += 1
         trouble += world.settle()
