@@ -54,6 +54,7 @@ DASHBOARDS = {
         ("Live channels by shard", "state-timeline", "short", "How many channels hear each shard; two or more is as it should be.",
             [("sum by (shard) (trunkline_shard_live_channels{@shard})", "shard {{shard}}")]),
         ("Shared with another process", "state-timeline", "bool", "1 while another one has its replica, client or state topic.", [("max by (instance, kind) (trunkline_conflict{@})", "{{instance}} {{kind}}")]),
+        ("Configuration that does not run", "state-timeline", "bool", "1 while what is written is refused, or waits for a restart.", [("max by (instance, why) (trunkline_config_stale{@})", "{{instance}} {{why}}")]),
         ("Ready", "state-timeline", "bool", "Checks of readiness, by process.", [("trunkline_ready{@}", "{{instance}} {{check}}")]),
         ("Heard and written", "timeseries", "eps", "Events heard on sockets, copies included, beside records Kafka acknowledged.",
             [("sum(rate(trunkline_events_received_total{@}[~]))", "heard"), ("sum(rate(trunkline_events_published_total{@}[~]))", "written")]),

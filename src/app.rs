@@ -82,6 +82,8 @@ pub struct App {
     metrics: Metrics,
     board: StatusBoard,
     grace: Duration,
+    clients: Vec<Client>,
+    topics: watch::Sender<TopicSettings>,
 }
 
 impl App {
@@ -259,11 +261,12 @@ impl App {
             supervisor.spawn_infallible("spool", writer.run());
         }
         let heard = pipeline::join(stages, config.flow.queue_events, &mut supervisor);
+        let topics = watch::Sender::new(topic_settings(config));
         let control = Control {
             clock,
             timings: options.timings,
             channels_per_shard: config.genesys.channels_per_shard,
-            topics: topic_settings(config),
+            topics: topics.subscribe(),
             session: SessionParts {
                 clock,
                 transport,
@@ -282,11 +285,11 @@ impl App {
         };
         match config.genesys.mode {
             Mode::Channels => {
-                supervisor.spawn("control", control.run(clients, stopping));
+                supervisor.spawn("control", control.run(clients.clone(), stopping));
             }
             Mode::Direct => {
                 let settings = direct_settings(config)?;
-                let Some(client) = clients.into_iter().next() else {
+                let Some(client) = clients.first().cloned() else {
                     return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
                 };
                 supervisor.spawn("control", direct::run(control, settings, client, stopping));
@@ -295,7 +298,30 @@ impl App {
         background.spawn_infallible("readiness", readiness(board.clone()));
         tracing::info!(code = "started", mode = options.mode, admin = %admin_address, "started");
         let grace = Duration::from_secs(config.kafka.flush_timeout_secs + 10);
-        Ok(Self { supervisor, background, stop, admin: admin_address, metrics, board, grace })
+        Ok(Self {
+            supervisor,
+            background,
+            stop,
+            admin: admin_address,
+            metrics,
+            board,
+            grace,
+            clients,
+            topics,
+        })
+    }
+
+    /// Takes up what [`Change`](crate::config::Change) says can be taken up of another configuration.
+    pub fn renew(&self, config: &Config) {
+        for (client, settings) in self.clients.iter().zip(client_settings(config)) {
+            client.renew(settings);
+        }
+        let topics = topic_settings(config);
+        self.topics.send_if_modified(|known| {
+            let differs = *known != topics;
+            *known = topics;
+            differs
+        });
     }
 
     /// Where the admin server listens.
@@ -699,18 +725,20 @@ pub fn clients(
     dice: &mut Dice,
     supervisor: &mut Supervisor,
 ) -> Vec<Client> {
-    let each = |(index, client): (usize, &crate::config::OAuthClient)| {
-        let secret = client.secret.as_ref().map_or_else(|| SecretString::from(""), |s| s.secret());
-        let settings = ClientSettings {
-            id: client.id.clone().unwrap_or_default(),
-            secret,
-            requests_per_minute: config.genesys.requests_per_minute,
-            processes: config.genesys.processes_per_client,
-        };
+    let each = |(index, settings): (usize, ClientSettings)| {
         let (metrics, dice) = (metrics.control.clone(), Dice::new(dice.next_u64()));
         Client::start(index, settings, http.clone(), timings, clock, metrics, dice, supervisor)
     };
-    config.genesys.clients.iter().enumerate().map(each).collect()
+    client_settings(config).enumerate().map(each).collect()
+}
+
+fn client_settings(config: &Config) -> impl Iterator<Item = ClientSettings> {
+    config.genesys.clients.iter().map(|client| ClientSettings {
+        id: client.id.clone().unwrap_or_default(),
+        secret: client.secret.as_ref().map_or_else(|| SecretString::from(""), Secret::secret),
+        requests_per_minute: config.genesys.requests_per_minute,
+        processes: config.genesys.processes_per_client,
+    })
 }
 
 /// The organisation's id, from the first client; waits for the platform as long as it takes.

@@ -15,6 +15,7 @@ mod probe;
 mod proof;
 mod quarantine;
 mod reconcile;
+mod reload;
 mod replay;
 mod run;
 mod schema;

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::reload::{self, Reload};
 use super::{ConfigArgs, configuration, service_runtime};
 use crate::app::{App, Options};
 use crate::config::{Config, LogFormat, Mode};
@@ -16,18 +17,21 @@ pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
     let config = configuration(args)?;
     let settings =
         LogSettings { json: config.log.format == LogFormat::Json, level: config.log.level.clone() };
-    logging::start(&settings).map_err(|problem| ProcessError::text(ExitCode::Config, problem))?;
+    let level = logging::start(&settings)
+        .map_err(|problem| ProcessError::text(ExitCode::Config, problem))?;
+    let reload = Reload::new(args, config.clone(), level);
     let runtime = service_runtime()?;
-    let result = runtime.block_on(serve(&config));
+    let result = runtime.block_on(serve(&config, reload));
     // whatever still blocks a thread must not keep the process alive
     runtime.shutdown_timeout(Duration::from_millis(200));
     result
 }
 
-async fn serve(config: &Config) -> Result<ExitCode, ProcessError> {
+async fn serve(config: &Config, mut reload: Reload) -> Result<ExitCode, ProcessError> {
     let failed = |error: std::io::Error| ProcessError::new(ExitCode::Internal, &error);
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
     let mode = if config.genesys.mode == Mode::Direct { "direct" } else { "channels" };
     let options = Options { mode, timings: failpoint::timings(), ..Options::default() };
     let mut app = tokio::select! {
@@ -37,11 +41,15 @@ async fn serve(config: &Config) -> Result<ExitCode, ProcessError> {
         app = App::start(config, options) => app?,
     };
     failpoint::pass("start.done");
-    let failure = tokio::select! {
-        biased;
-        _ = terminate.recv() => None,
-        _ = interrupt.recv() => None,
-        failure = app.failed() => Some(failure),
+    let failure = loop {
+        tokio::select! {
+            biased;
+            _ = terminate.recv() => break None,
+            _ = interrupt.recv() => break None,
+            failure = app.failed() => break Some(failure),
+            _ = hangup.recv() => reload.look(&app, true),
+            () = tokio::time::sleep(reload::EVERY) => reload.look(&app, false),
+        }
     };
     if let Some(failure) = failure {
         tracing::error!(code = "task_ended", error = %failure, "a task ended uninvited");

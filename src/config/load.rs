@@ -273,7 +273,7 @@ fn set(tree: &mut Value, path: &[String], value: Value) {
     *at = value;
 }
 
-fn shown(path: &[String]) -> String {
+pub(super) fn shown(path: &[String]) -> String {
     let mut text = String::new();
     for key in path {
         match key.parse::<usize>() {

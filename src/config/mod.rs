@@ -1,6 +1,7 @@
 //! What an operator sets. Units are in the names; every option has its default here, and
 //! `config/example.yaml` shows them all.
 
+mod change;
 pub mod load;
 mod privacy;
 mod secret;
@@ -12,6 +13,7 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
+pub use change::Change;
 pub use load::{ConfigError, Mistake, load};
 pub use privacy::{Privacy, PrivacyRule, QuarantineConfig, QuarantineRaw};
 pub use secret::Secret;

@@ -122,6 +122,12 @@ impl Client {
         result
     }
 
+    /// Takes up another secret and another budget; another id is another client, and waits for a restart.
+    pub fn renew(&self, settings: ClientSettings) {
+        self.gate.renew(settings.requests_per_minute, settings.processes);
+        self.tokens.renew(settings.secret);
+    }
+
     /// Reading history leaves so many requests to reconnects.
     pub fn reserve(&self, requests: u32) {
         self.gate.reserve(requests);

@@ -36,8 +36,8 @@ pub struct Control {
     pub timings: Timings,
     /// Hot channels per shard.
     pub channels_per_shard: u8,
-    /// Which topics.
-    pub topics: TopicSettings,
+    /// Which topics, as they are configured at the moment.
+    pub topics: watch::Receiver<TopicSettings>,
     /// What every session needs.
     pub session: SessionParts,
     /// Counts.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use tokio::sync::{Notify, watch};
 use trunkline_protocol::domain::{Dice, Mono};
 use trunkline_protocol::gate::{Endpoint, Outcome, Priority};
@@ -26,10 +26,11 @@ pub(super) struct TokenSource {
     wishes: Arc<Wishes>,
 }
 
-#[derive(Default)]
 struct Wishes {
     rejected: Notify,
     longer: Notify,
+    /// Another secret was set.
+    secret: watch::Sender<SecretString>,
 }
 
 #[derive(Clone, Default)]
@@ -67,7 +68,8 @@ pub(super) fn keeper(
     dice: Dice,
 ) -> (TokenSource, Keeper) {
     let (state, receiver) = watch::channel(State::default());
-    let wishes = Arc::new(Wishes::default());
+    let secret = watch::Sender::new(settings.secret.clone());
+    let wishes = Arc::new(Wishes { rejected: Notify::new(), longer: Notify::new(), secret });
     let rules = TokenClock::new(timings.token_lead, timings.backoff_cap, clock.mono());
     let source = TokenSource { clock, state: receiver, wishes: Arc::clone(&wishes) };
     let keeper = Keeper { index, settings, http, gate, clock, rules, state, wishes, metrics, dice };
@@ -113,6 +115,15 @@ impl TokenSource {
         self.wishes.rejected.notify_one();
     }
 
+    /// Another secret, from here on; one that is known already changes nothing.
+    pub(super) fn renew(&self, secret: SecretString) {
+        self.wishes.secret.send_if_modified(|known| {
+            let differs = known.expose_secret() != secret.expose_secret();
+            *known = secret;
+            differs
+        });
+    }
+
     /// Waits until the login host has accepted or refused the client.
     pub(super) async fn proven(&self) -> Result<(), PlatformError> {
         let mut state = self.state.clone();
@@ -127,6 +138,7 @@ impl TokenSource {
 
 impl Keeper {
     pub(super) async fn run(mut self) {
+        let mut secret = self.wishes.secret.subscribe();
         loop {
             let now = self.clock.mono();
             if self.rules.poll(now) {
@@ -138,6 +150,10 @@ impl Keeper {
                 biased;
                 () = self.wishes.rejected.notified() => self.reject(),
                 () = self.wishes.longer.notified() => self.wish(),
+                Ok(()) = secret.changed() => {
+                    self.settings.secret = secret.borrow_and_update().clone();
+                    self.rules.renewed(self.clock.mono());
+                }
                 () = self.clock.sleep_until(due) => {}
             }
         }

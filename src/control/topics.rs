@@ -25,7 +25,7 @@ pub enum Source {
 }
 
 /// Which topics are wanted.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TopicSettings {
     /// `v2.routing.queues.{id}.conversations`.
     pub queues: Source,
@@ -44,12 +44,14 @@ pub(super) async fn follow(
     plan: watch::Sender<Vec<BTreeSet<String>>>,
 ) {
     let mut dice = Dice::new(control.seed ^ 0x70_71c5);
+    let mut configured = control.topics.clone();
     let mut backoff = Backoff::new(control.timings.backoff_cap);
     let mut looked_before = None;
     let mut told = false;
     loop {
         let looked_at = control.clock.now().wall;
-        let wait = match discover(&control.topics, &client).await {
+        let topics = configured.borrow_and_update().clone();
+        let wait = match discover(&topics, &client).await {
             Ok(wanted) => {
                 backoff.reset();
                 let combined = subscriptions::combine(&wanted);
@@ -77,14 +79,17 @@ pub(super) async fn follow(
                     }
                 }
                 looked_before = Some(looked_at);
-                control.topics.refresh
+                topics.refresh
             }
             Err(error) => {
                 tracing::warn!(code = "topics_unavailable", error = %error, "topics cannot be listed");
                 backoff.next(&mut dice).max(Duration::from_secs(1))
             }
         };
-        tokio::time::sleep(wait).await;
+        tokio::select! {
+            () = tokio::time::sleep(wait) => {}
+            Ok(()) = configured.changed() => backoff.reset(),
+        }
     }
 }
 

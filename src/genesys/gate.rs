@@ -82,6 +82,13 @@ impl Gate {
         turn
     }
 
+    /// From here on another limit, or another number of processes, holds.
+    pub fn renew(&self, limit: u32, processes: u32) {
+        let now = self.now();
+        self.room().rules.renew(limit, processes, now);
+        self.shared.changed.notify_one();
+    }
+
     /// Reading history leaves so many requests to reconnects.
     pub fn reserve(&self, requests: u32) {
         self.room().rules.reserve(requests);

@@ -21,6 +21,9 @@ use super::flow::Flow;
 use super::names::{self, Metric};
 use super::status::Conflict;
 
+/// Why what is written is not what runs.
+const STALE: [&str; 2] = ["refused", "restart"];
+
 /// Everything that is counted.
 #[derive(Clone)]
 pub struct Metrics {
@@ -28,6 +31,7 @@ pub struct Metrics {
     flow: Flow,
     ready: GaugeVec,
     conflict: GaugeVec,
+    stale: GaugeVec,
     /// Of sockets.
     pub session: SessionMetrics,
     /// Of channels, tokens and requests.
@@ -56,10 +60,13 @@ impl Metrics {
         let make = Make(&registry);
         let conflict = make.gauges(names::CONFLICT);
         Conflict::ALL.iter().for_each(|kind| drop(conflict.with_label_values(&[kind.as_str()])));
+        let stale = make.gauges(names::CONFIG_STALE);
+        STALE.iter().for_each(|why| drop(stale.with_label_values(&[why])));
         make.gauges(names::BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         Self {
             ready: make.gauges(names::READY),
             conflict,
+            stale,
             session: SessionMetrics::new(&make),
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
@@ -82,6 +89,13 @@ impl Metrics {
     /// Another process has what is this one's alone, or does not any more.
     pub fn conflict(&self, kind: Conflict, is_there: bool) {
         self.conflict.with_label_values(&[kind.as_str()]).set(f64::from(u8::from(is_there)));
+    }
+
+    /// The configuration on disk is refused, or waits for a restart.
+    pub fn configured(&self, refused: bool, waits: bool) {
+        for (why, is_so) in STALE.iter().zip([refused, waits]) {
+            self.stale.with_label_values(&[why]).set(f64::from(u8::from(is_so)));
+        }
     }
 
     /// Everything as text; the flow counters belong to one instant.

@@ -1,6 +1,6 @@
 //! What the status page, readiness and the demo show: posted by whoever knows, read by whoever asks.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
@@ -41,12 +41,23 @@ pub struct Status {
     pub spool: Option<SpoolStatus>,
     /// What another process has that is this one's alone, and what to do.
     pub conflicts: BTreeMap<&'static str, String>,
+    /// What is written and not in force.
+    pub config: Configured,
     /// What topics stand on.
     pub kafka: Ground,
     /// Coverage by shard.
     pub coverage: BTreeMap<u16, Coverage>,
     /// The reading of history under way.
     pub backfill: Option<Backfill>,
+}
+
+/// What of the configuration on disk does not run.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Configured {
+    /// Why it is refused; the one before stays in force.
+    pub refused: Option<String>,
+    /// Fields that wait for a restart.
+    pub waiting: BTreeSet<String>,
 }
 
 /// What another process may not have as well.
@@ -203,6 +214,12 @@ impl StatusBoard {
     /// Topics of Kafka that are weaker than promised.
     pub fn durability(&self, weak: Vec<String>) {
         self.lock().durability = weak;
+    }
+
+    /// What is written and not in force.
+    pub fn configured(&self, configured: Configured) {
+        self.metrics.configured(configured.refused.is_some(), !configured.waiting.is_empty());
+        self.lock().config = configured;
     }
 
     /// What topics stand on.

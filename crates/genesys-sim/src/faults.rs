@@ -51,7 +51,7 @@ pub enum What {
     /// instead, before it takes effect.
     Slow,
     /// All tokens of the client are revoked, the sockets named by `whom` closed; `args.disable`
-    /// keeps the client from getting new ones.
+    /// keeps the client from getting new ones, `args.secret` gives it another secret.
     Revoke,
     /// Channels are taken away as if a 21st had been created.
     Evict,
@@ -192,6 +192,8 @@ pub struct Args {
     pub of: Option<Of>,
     /// Whether a revoked client stays without tokens.
     pub disable: Option<bool>,
+    /// The secret that a revoked client has from then on.
+    pub secret: Option<String>,
     /// Whether it is announced.
     pub notice: Option<bool>,
     /// Whether the announced thing happens.

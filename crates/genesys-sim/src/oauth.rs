@@ -12,6 +12,8 @@ use crate::settings::Settings;
 pub struct OAuth {
     tokens: BTreeMap<String, Token>,
     disabled: BTreeSet<String>,
+    /// Secrets that were made anew, by client.
+    anew: BTreeMap<String, String>,
     granted: u64,
 }
 
@@ -75,6 +77,7 @@ impl OAuth {
         let Some((_, expected)) = settings.clients.iter().find(|(id, _)| id == client) else {
             return refuse(400, "client not found");
         };
+        let expected = self.anew.get(client).unwrap_or(expected);
         if expected != secret || self.disabled.contains(client) {
             return refuse(401, "authentication failed");
         }
@@ -133,6 +136,11 @@ impl OAuth {
     /// Disables a client: no new tokens, the old ones are refused.
     pub fn disable(&mut self, client: &str) {
         self.disabled.insert(client.to_owned());
+    }
+
+    /// From here on the client has another secret.
+    pub fn renew(&mut self, client: &str, secret: &str) {
+        self.anew.insert(client.to_owned(), secret.to_owned());
     }
 
     /// How many tokens were granted so far.

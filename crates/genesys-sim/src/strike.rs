@@ -61,6 +61,9 @@ impl Cloud {
                         .map(|open| open.client.clone()),
                 };
                 applied.effects = self.oauth.revoke_client(client.as_deref()) as u64;
+                if let (Some(client), Some(secret)) = (&client, &fault.args.secret) {
+                    self.oauth.renew(client, secret);
+                }
                 if let Some(client) = client.filter(|_| fault.args.disable == Some(true)) {
                     self.oauth.disable(&client);
                 }

@@ -24,10 +24,7 @@ impl Budget {
     /// A full bucket for `limit` requests per minute shared by `processes`.
     #[must_use]
     pub fn new(limit: u32, processes: u32, now: Mono) -> Self {
-        let share = f64::from(limit) / f64::from(processes.max(1));
-        // no credit below one request, or a tiny limit would never send
-        let burst = (0.3 * share).max(1.0);
-        let per_sec = 0.6 * share / 60.0;
+        let (burst, per_sec) = shape(limit, processes);
         Self {
             burst,
             per_sec,
@@ -36,6 +33,15 @@ impl Budget {
             updated: now,
             held_until: now,
         }
+    }
+
+    /// From here on another limit, or another number of processes, holds. Nothing is added at once: what
+    /// went before counts within the same minute.
+    pub fn renew(&mut self, limit: u32, processes: u32, now: Mono) {
+        self.refill(now);
+        (self.burst, self.per_sec) = shape(limit, processes);
+        self.limit = f64::from(limit);
+        self.tokens = self.tokens.min(self.burst);
     }
 
     /// Takes one request out of the bucket if `left` remain after it and nothing holds it.
@@ -88,10 +94,43 @@ impl Budget {
     }
 }
 
+/// Requests it holds at most, and those that are added each second.
+fn shape(limit: u32, processes: u32) -> (f64, f64) {
+    let share = f64::from(limit) / f64::from(processes.max(1));
+    // no credit below one request, or a tiny limit would never send
+    ((0.3 * share).max(1.0), 0.6 * share / 60.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use proptest::prelude::*;
+
+    #[test]
+    fn a_limit_that_changes_gives_no_credit_for_what_went_before() {
+        for (old, new) in [(300, 30), (30, 300)] {
+            let mut budget = Budget::new(old, 1, Mono(0));
+            let mut sent = Vec::new();
+            for second in 0..120 {
+                let now = Mono(0) + Duration::from_secs(second);
+                if second == 60 {
+                    budget.renew(new, 1, now);
+                }
+                while budget.take(0.0, now) {
+                    sent.push(second);
+                }
+            }
+            let within =
+                |from: u64| sent.iter().filter(|at| (from..from + 60).contains(*at)).count();
+            let most = (0..120).map(within).max().unwrap();
+            assert!(most <= 270, "{old} to {new}: {most} within a minute");
+            assert!(
+                within(61) <= usize::try_from(new).unwrap() * 9 / 10,
+                "{old} to {new}: {}",
+                within(61)
+            );
+        }
+    }
 
     proptest! {
         #[test]

@@ -125,6 +125,11 @@ impl Gate {
         }
     }
 
+    /// From here on another limit, or another number of processes, holds.
+    pub fn renew(&mut self, limit: u32, processes: u32, now: Mono) {
+        self.budget.renew(limit, processes, now);
+    }
+
     /// Reading history leaves so many requests in the bucket, and at most two thirds of what it
     /// holds: reconnects must not wait for what can wait.
     pub fn reserve(&mut self, requests: u32) {

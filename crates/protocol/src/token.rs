@@ -68,6 +68,14 @@ impl TokenClock {
         }
     }
 
+    /// The client has another secret: it is tried at once, and the token at hand serves on.
+    pub fn renewed(&mut self, now: Mono) {
+        self.backoff.reset();
+        if !self.asking {
+            self.ask_at = Some(now);
+        }
+    }
+
     /// Whether the token at hand may be used now.
     #[must_use]
     pub fn is_valid(&self, now: Mono) -> bool {

@@ -267,6 +267,18 @@ fn a_revocation_is_announced_and_ends_the_tokens_of_that_client_only() {
 }
 
 #[test]
+fn a_revoked_client_may_have_another_secret_from_then_on() {
+    let (mut bench, _, _) = listening(Settings::default());
+    let settings = Settings::default();
+    let ask = |bench: &mut Bench, secret: &str, now_ms| {
+        let kind = Some("client_credentials");
+        bench.cloud.oauth.grant("sim-client", secret, kind, now_ms, &settings, now_ms).status
+    };
+    bench.fault(r#"{"what":"revoke","args":{"secret":"another"}}"#, 2);
+    assert_eq!((ask(&mut bench, "sim-secret", 3), ask(&mut bench, "another", 4)), (401, 200));
+}
+
+#[test]
 fn an_outage_refuses_everything_until_it_is_over() {
     let (mut bench, id, _) = listening(Settings::default());
     bench.fault(r#"{"what":"outage","for_ms":1000}"#, 5);
