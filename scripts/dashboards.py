@@ -71,6 +71,7 @@ DASHBOARDS = {
         ("Since the last event", "timeseries", "s", "By channel; quiet nights look like this too.", age("trunkline_ws_last_frame_timestamp_seconds", "shard, leg", "@shard")),
         ("Since the last pong", "timeseries", "s", "By channel; beyond 20 s a socket counts as dead.", age("trunkline_ws_last_pong_timestamp_seconds", "shard, leg", "@shard")),
         ("Age of coverage", "timeseries", "s", "How long each channel has heard without a break.", age("trunkline_epoch_start_timestamp_seconds", "shard, leg", "@shard")),
+        ("Channels without room", "stat", "short", "Wanted, and beyond what the OAuth clients may have; 0 is as it should be.", [("sum by (instance) (trunkline_channels_lacking{@})", "{{instance}}")]),
         ("Topics", "timeseries", "short", "Wanted, permitted, refused.", [("max by (state) (trunkline_subscriptions{@})", "{{state}}")]),
         ("Requests", "timeseries", "reqps", "By the platform's answer.", rate("trunkline_api_requests_total", "code")),
         ("Requests answered 429", "timeseries", "short", "By endpoint.", count("trunkline_api_rate_limited_total", "endpoint")),

@@ -482,8 +482,13 @@ async fn readiness(board: StatusBoard) {
             .map(|line| format!("shard {} leg {} is {}", line.shard, line.leg, line.state))
             .collect();
         let none = status.channels.is_empty();
-        let detail = if none { "no channel yet".to_owned() } else { down.join(", ") };
-        board.check("channels", !none && down.is_empty(), detail);
+        let unheard = status.channels_lacking.shards;
+        let detail = match (none, unheard) {
+            (true, _) => "no channel yet".to_owned(),
+            (false, 0) => down.join(", "),
+            (false, shards) => format!("{shards} shards have no channel: add OAuth clients"),
+        };
+        board.check("channels", !none && down.is_empty() && unheard == 0, detail);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
 }
@@ -784,6 +789,8 @@ pub fn topic_settings(config: &Config) -> TopicSettings {
         users: source(&config.subscriptions.users),
         extra: config.subscriptions.topics.clone(),
         refresh: Duration::from_secs(config.subscriptions.refresh_secs.max(1)),
+        requests_per_minute: config.genesys.requests_per_minute
+            / config.genesys.processes_per_client.max(1),
     }
 }
 

@@ -17,8 +17,7 @@ pub struct Change {
 }
 
 /// What is taken up while the service runs: fields, and everything below a section.
-const TAKEN: [&str; 4] =
-    ["log.level", "subscriptions", "genesys.requests_per_minute", "genesys.processes_per_client"];
+const TAKEN: [&str; 3] = ["log.level", "subscriptions", "genesys.requests_per_minute"];
 
 impl Change {
     /// What differs.
@@ -44,7 +43,6 @@ impl Change {
         running.log.level.clone_from(&new.log.level);
         running.subscriptions = new.subscriptions.clone();
         running.genesys.requests_per_minute = new.genesys.requests_per_minute;
-        running.genesys.processes_per_client = new.genesys.processes_per_client;
         for at in clients(running, new) {
             let pair = (running.genesys.clients.get_mut(at), new.genesys.clients.get(at));
             if let (Some(running), Some(new)) = pair {

@@ -151,7 +151,7 @@ pub struct Subscriptions {
     pub users: Ids,
     /// Further topics, verbatim.
     pub topics: Vec<String>,
-    /// Between two looks at the platform's listings.
+    /// Between two looks at the platform's listings, at least: they take a tenth of the budget at most.
     pub refresh_secs: u64,
 }
 
@@ -397,7 +397,7 @@ impl Default for Subscriptions {
             queues: Ids::Word(IdsWord::Discover),
             users: Ids::Word(IdsWord::Discover),
             topics: Vec::new(),
-            refresh_secs: 300,
+            refresh_secs: 60,
         }
     }
 }

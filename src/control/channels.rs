@@ -29,6 +29,8 @@ pub(super) struct Driver {
     client: Client,
     plan: watch::Receiver<Vec<BTreeSet<String>>>,
     live: LiveLegs,
+    /// Legs that have a channel.
+    seated: watch::Receiver<BTreeSet<Leg>>,
     dice: Dice,
     rules: Rules,
     calls: FuturesUnordered<BoxFuture<'static, (Life, Answer)>>,
@@ -73,6 +75,7 @@ impl Driver {
         client: Client,
         plan: watch::Receiver<Vec<BTreeSet<String>>>,
         live: LiveLegs,
+        seated: watch::Receiver<BTreeSet<Leg>>,
         dice: Dice,
     ) -> Self {
         let wanted = plan.borrow().get(usize::from(leg.shard)).cloned().unwrap_or_default();
@@ -85,6 +88,7 @@ impl Driver {
             client,
             plan,
             live,
+            seated,
             dice,
             rules,
             calls: FuturesUnordered::new(),
@@ -100,6 +104,7 @@ impl Driver {
     /// without having said so.
     pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Uninvited> {
         let mut siblings = self.live.subscribe();
+        let mut seated = self.seated.clone();
         let mut suspects = self.control.suspects.clone();
         // one leg after the other: the first one proves that the way is free
         tokio::time::sleep(STAGGER * u32::from(self.leg.ordinal)).await;
@@ -124,6 +129,7 @@ impl Driver {
                 Some((life, answer)) = self.calls.next(), if !self.calls.is_empty() => Wake::Answered(life, answer),
                 Ok(()) = self.plan.changed(), if !stopping => Wake::Plan,
                 Ok(()) = siblings.changed() => Wake::Siblings,
+                Ok(()) = seated.changed() => Wake::Siblings,
                 Ok(()) = suspects.changed() => Wake::Suspected,
                 () = self.control.clock.sleep_until(due) => Wake::Due,
             };
@@ -142,7 +148,9 @@ impl Driver {
                 Wake::Siblings => {
                     let others: Vec<bool> = {
                         let live = siblings.borrow_and_update();
-                        self.others().map(|leg| live.contains(&leg)).collect()
+                        let seated = seated.borrow_and_update();
+                        let others = self.others().filter(|leg| seated.contains(leg));
+                        others.map(|leg| live.contains(&leg)).collect()
                     };
                     self.rules.sibling(others.is_empty() || others.contains(&true));
                 }

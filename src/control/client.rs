@@ -41,7 +41,7 @@ pub struct Client {
     tokens: TokenSource,
     metrics: ControlMetrics,
     crowd: Arc<Mutex<Crowd>>,
-    is_shared: bool,
+    processes: u32,
 }
 
 /// The platform does not accept the client: a configuration error.
@@ -73,7 +73,7 @@ impl Client {
         let rules = Rules::new(budget, timings.probe_cap, timings.retry_after_jitter, own);
         let gate = Gate::new(rules, clock);
         supervisor.spawn_infallible(format!("gate {index}"), gate.clone().run());
-        let is_shared = settings.processes > 1;
+        let processes = settings.processes;
         let crowd = Crowd::new(timings.twin_patience, timings.channel_life);
         let (source, keeper) = tokens::keeper(
             index,
@@ -87,7 +87,7 @@ impl Client {
         );
         supervisor.spawn_infallible(format!("token {index}"), keeper.run());
         let crowd = Arc::new(Mutex::new(crowd));
-        Self { index, http, gate, tokens: source, metrics, crowd, is_shared }
+        Self { index, http, gate, tokens: source, metrics, crowd, processes }
     }
 
     /// Makes one call when it is this call's turn, with a valid token.
@@ -166,9 +166,14 @@ impl Client {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// How many processes share it, this one among them.
+    pub(super) fn processes(&self) -> u32 {
+        self.processes
+    }
+
     /// Whether other processes use it as well, as configured.
     pub(super) fn is_shared(&self) -> bool {
-        self.is_shared
+        self.processes > 1
     }
 
     /// Position in the configuration.

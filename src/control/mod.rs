@@ -8,11 +8,13 @@ mod hints;
 mod tokens;
 mod topics;
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::sync::{mpsc, watch};
 use trunkline_protocol::domain::{Dice, EpochId, Leg};
 use trunkline_protocol::ledger::News;
+use trunkline_protocol::seats::{Lacking, Seats};
 use trunkline_protocol::session::Liveness;
 use trunkline_protocol::subscriptions;
 use trunkline_protocol::timings::Timings;
@@ -61,7 +63,11 @@ pub struct Control {
 /// Requests of one reconnect: count, create, subscribe, read back; the dial counts as well.
 const PER_RECONNECT: u32 = 4;
 
-/// Legs that are live, over all shards.
+fn name(leg: Leg) -> String {
+    format!("leg {}/{}", leg.shard, leg.ordinal)
+}
+
+/// Legs that are live, or have a channel, over all shards.
 pub(crate) type LiveLegs = watch::Sender<BTreeSet<Leg>>;
 
 impl Control {
@@ -84,26 +90,40 @@ impl Control {
         let Some(first) = clients.first().cloned() else {
             return Ok(());
         };
+        let mut seats = Seats::new(self.channels_per_shard, clients.len(), first.processes());
         feeder.spawn_infallible("topics", topics::follow(self.clone(), first, self.plan.clone()));
         feeder.spawn_infallible("crowd", crowd::watch(self.clone(), clients.clone()));
-        let mut running = 0_u16;
-        let told = stop.clone();
+        let (seated, _) = watch::channel(BTreeSet::new());
+        let mut running: BTreeMap<Leg, watch::Sender<bool>> = BTreeMap::new();
+        let mut dismissed = BTreeSet::new();
         loop {
-            let wanted = plan.borrow_and_update().len();
-            while usize::from(running) < wanted && !*stop.borrow() {
-                self.start_shard(running, &clients, &plan, &live, &stop, &mut legs);
-                running += 1;
+            // a shard begins with its first topic: a channel without topics hears nothing
+            let wanted = plan.borrow_and_update().iter().rposition(|topics| !topics.is_empty());
+            let lost =
+                seats.grow(u16::try_from(wanted.map_or(0, |last| last + 1)).unwrap_or(u16::MAX));
+            seated.send_replace(seats.legs());
+            for leg in lost {
+                running.remove(&leg).into_iter().for_each(|ends| _ = ends.send_replace(true));
+                dismissed.insert(name(leg));
             }
+            for leg in seats.legs().into_iter().filter(|_| !*stop.borrow()) {
+                let client = seats.client(leg).and_then(|client| clients.get(client));
+                if let (Some(client), Entry::Vacant(new)) = (client, running.entry(leg)) {
+                    let ends = new.insert(watch::Sender::new(false)).subscribe();
+                    let driver = self.driver(leg, client, &plan, &live, &seated);
+                    legs.spawn(name(leg), driver.run(ends));
+                }
+            }
+            self.tell_lacking(&seats);
             // what history leaves in every client's budget: a reconnect of each of its channels
-            let count = usize::from(running) * usize::from(self.channels_per_shard);
+            let count = running.len();
             let each = u32::try_from(count.div_ceil(clients.len())).unwrap_or(u32::MAX);
             clients.iter().for_each(|client| client.reserve(each.saturating_mul(PER_RECONNECT)));
             tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop) => break,
-                // a leg without a socket may see the stop, and end, before it is seen here
                 Some(ended) = legs.next() => match ended.failure {
-                    None if *told.borrow() => {}
+                    None if dismissed.remove(&ended.name) => {}
                     Some(_) | None => return Err(ended.into()),
                 },
                 Some(ended) = feeder.next() => return Err(ended.into()),
@@ -114,6 +134,7 @@ impl Control {
                 }
             }
         }
+        running.values().for_each(|ends| _ = ends.send_replace(true));
         while let Some(ended) = legs.next().await {
             if ended.failure.is_some() {
                 return Err(ended.into());
@@ -122,33 +143,51 @@ impl Control {
         Ok(())
     }
 
-    fn start_shard(
+    fn driver(
         &self,
-        shard: u16,
-        clients: &[Client],
+        leg: Leg,
+        client: &Client,
         plan: &watch::Receiver<Vec<BTreeSet<String>>>,
         live: &LiveLegs,
-        stop: &watch::Receiver<bool>,
-        legs: &mut Supervisor,
-    ) {
-        for ordinal in 0..self.channels_per_shard {
-            let leg = Leg { shard, ordinal };
-            // shards and legs are spread over the clients, the legs of one shard apart
-            let client = usize::from(shard) + usize::from(ordinal);
-            let Some(client) = clients.get(client % clients.len()).cloned() else {
-                continue;
-            };
-            let seed =
-                self.seed ^ (u64::from(shard) << 8 | u64::from(ordinal)).wrapping_mul(0x9e37);
-            let driver = channels::Driver::new(
-                self.clone(),
-                leg,
-                client,
-                plan.clone(),
-                live.clone(),
-                Dice::new(seed),
+        seated: &LiveLegs,
+    ) -> channels::Driver {
+        let place = u64::from(leg.shard) << 8 | u64::from(leg.ordinal);
+        let dice = Dice::new(self.seed ^ place.wrapping_mul(0x9e37));
+        let (client, plan) = (client.clone(), plan.clone());
+        channels::Driver::new(
+            self.clone(),
+            leg,
+            client,
+            plan,
+            live.clone(),
+            seated.subscribe(),
+            dice,
+        )
+    }
+
+    /// Whoever pays for fewer clients than it takes has to know what that costs.
+    fn tell_lacking(&self, seats: &Seats) {
+        let lacking = seats.lacking();
+        if !self.board.lacking(lacking) || lacking == Lacking::default() {
+            return;
+        }
+        let Lacking { channels, shards, clients } = lacking;
+        if shards > 0 {
+            tracing::error!(
+                code = "channels_lacking",
+                channels,
+                shards,
+                clients,
+                "the OAuth clients have too few channels: some shards are heard by nobody in this process; add so many clients"
             );
-            legs.spawn(format!("leg {shard}/{ordinal}"), driver.run(stop.clone()));
+        } else {
+            tracing::warn!(
+                code = "channels_lacking",
+                channels,
+                shards,
+                clients,
+                "the OAuth clients have too few channels for genesys.channels_per_shard: some shards have fewer, and a socket's end is a gap where no other replica hears; add so many clients"
+            );
         }
     }
 
@@ -184,7 +223,7 @@ impl Control {
         topics: &TopicSettings,
         client: &Client,
     ) -> Result<Vec<BTreeSet<String>>, crate::genesys::PlatformError> {
-        let wanted = topics::discover(topics, client).await?;
+        let (wanted, _) = topics::discover(topics, client).await?;
         Ok(subscriptions::plan(&subscriptions::combine(&wanted), &[]))
     }
 }

@@ -33,8 +33,18 @@ pub struct TopicSettings {
     pub users: Source,
     /// Further topics, verbatim.
     pub extra: Vec<String>,
-    /// Between two looks at the listings.
+    /// Between two looks at the listings, at least.
     pub refresh: Duration,
+    /// What the client allows this process; looks take a tenth of it at most.
+    pub requests_per_minute: u32,
+}
+
+impl TopicSettings {
+    /// Until the next look, when this one took so many requests.
+    fn pause(&self, requests: u32) -> Duration {
+        let a_tenth = f64::from(self.requests_per_minute.max(1)) / 600.0;
+        self.refresh.max(Duration::from_secs_f64(f64::from(requests) / a_tenth))
+    }
 }
 
 /// Keeps the plan up to date. Ends when nobody follows it.
@@ -45,6 +55,7 @@ pub(super) async fn follow(
 ) {
     let mut dice = Dice::new(control.seed ^ 0x70_71c5);
     let mut configured = control.topics.clone();
+    control.board.check("topics", false, "topics are not listed yet");
     let mut backoff = Backoff::new(control.timings.backoff_cap);
     let mut looked_before = None;
     let mut told = false;
@@ -52,7 +63,7 @@ pub(super) async fn follow(
         let looked_at = control.clock.now().wall;
         let topics = configured.borrow_and_update().clone();
         let wait = match discover(&topics, &client).await {
-            Ok(wanted) => {
+            Ok((wanted, requests)) => {
                 backoff.reset();
                 let combined = subscriptions::combine(&wanted);
                 let next = subscriptions::plan(&combined, &plan.borrow());
@@ -66,6 +77,7 @@ pub(super) async fn follow(
                         return;
                     }
                     told = true;
+                    control.board.check("topics", true, "");
                     tracing::info!(
                         code = "topics_planned",
                         topics = wanted.len(),
@@ -79,7 +91,7 @@ pub(super) async fn follow(
                     }
                 }
                 looked_before = Some(looked_at);
-                topics.refresh
+                topics.pause(requests)
             }
             Err(error) => {
                 tracing::warn!(code = "topics_unavailable", error = %error, "topics cannot be listed");
@@ -93,25 +105,30 @@ pub(super) async fn follow(
     }
 }
 
-/// Every topic that is wanted now.
+/// Every topic that is wanted now, and how many requests it took to know.
 pub(super) async fn discover(
     settings: &TopicSettings,
     client: &Client,
-) -> Result<BTreeSet<String>, PlatformError> {
-    let queues = ids(&settings.queues, client, "/api/v2/routing/queues").await?;
-    let users = ids(&settings.users, client, "/api/v2/users?state=active").await?;
+) -> Result<(BTreeSet<String>, u32), PlatformError> {
+    let (queues, some) = ids(&settings.queues, client, "/api/v2/routing/queues").await?;
+    let (users, more) = ids(&settings.users, client, "/api/v2/users?state=active").await?;
     let queues = queues.iter().map(|id| format!("v2.routing.queues.{id}.conversations"));
     let users = users.iter().map(|id| format!("v2.users.{id}.conversations"));
-    Ok(queues.chain(users).chain(settings.extra.iter().cloned()).collect())
+    Ok((queues.chain(users).chain(settings.extra.iter().cloned()).collect(), some + more))
 }
 
-async fn ids(source: &Source, client: &Client, path: &str) -> Result<Vec<String>, PlatformError> {
+async fn ids(
+    source: &Source,
+    client: &Client,
+    path: &str,
+) -> Result<(Vec<String>, u32), PlatformError> {
     match source {
-        Source::None => Ok(Vec::new()),
-        Source::Ids(ids) => Ok(ids.clone()),
+        Source::None => Ok((Vec::new(), 0)),
+        Source::Ids(ids) => Ok((ids.clone(), 0)),
         Source::Discover => {
-            let mut all = Vec::new();
+            let (mut all, mut requests) = (Vec::new(), 0);
             for page in 1.. {
+                requests = page;
                 let path = path.to_owned();
                 let (ids, last) = client
                     .call(Endpoint::Listing, Priority::Verify, |http, token| async move {
@@ -123,7 +140,28 @@ async fn ids(source: &Source, client: &Client, path: &str) -> Result<Vec<String>
                     break;
                 }
             }
-            Ok(all)
+            Ok((all, requests))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn looking_takes_a_tenth_of_the_budget_at_most() {
+        let refresh = Duration::from_secs(60);
+        let settings = TopicSettings {
+            queues: Source::Discover,
+            users: Source::Discover,
+            extra: Vec::new(),
+            refresh,
+            requests_per_minute: 300,
+        };
+        for (objects, secs) in [(0, 60), (2_000, 60), (3_000, 60), (12_000, 240)] {
+            let requests = objects / 100;
+            assert_eq!(settings.pause(requests), Duration::from_secs(secs), "{objects} objects");
         }
     }
 }

@@ -234,6 +234,7 @@ pub struct ControlMetrics {
     reconnect: Histogram,
     epoch_start: GaugeVec,
     live: GaugeVec,
+    lacking: Gauge,
     subscriptions: GaugeVec,
     requests: IntCounterVec,
     rate_limited: IntCounterVec,
@@ -251,6 +252,7 @@ impl ControlMetrics {
             reconnect: make.histogram(names::WS_RECONNECT),
             epoch_start: make.gauges(names::EPOCH_START),
             live: make.gauges(names::SHARD_LIVE),
+            lacking: make.gauge(names::CHANNELS_LACKING),
             subscriptions: make.gauges(names::SUBSCRIPTIONS),
             requests: make.counters(names::API_REQUESTS),
             rate_limited: make.counters(names::API_RATE_LIMITED),
@@ -307,6 +309,11 @@ impl ControlMetrics {
     /// So many channels of a shard are live.
     pub fn live_channels(&self, shard: u16, count: usize) {
         self.live.with_label_values(&[&shard.to_string()]).set(count as f64);
+    }
+
+    /// So many channels have no room.
+    pub fn lacking(&self, channels: usize) {
+        self.lacking.set(channels as f64);
     }
 
     /// Topics by state.

@@ -57,6 +57,7 @@ metrics! {
     WS_RECONNECT = Histogram "trunkline_ws_reconnect_duration_seconds" [] "From the end of a leg's socket to the proof of life of the next.";
     EPOCH_START = Gauge "trunkline_epoch_start_timestamp_seconds" ["shard", "leg"] "When the leg's coverage began, seconds since 1970; 0 while it has none.";
     SHARD_LIVE = Gauge "trunkline_shard_live_channels" ["shard"] "Channels of the shard that are live.";
+    CHANNELS_LACKING = Gauge "trunkline_channels_lacking" [] "Channels that are wanted and that the OAuth clients have no room for.";
     SUBSCRIPTIONS = Gauge "trunkline_subscriptions" ["state"] "Topics wanted, permitted and refused.";
     API_REQUESTS = Counter "trunkline_api_requests_total" ["endpoint", "code"] "Requests to the platform, by endpoint and answer.";
     API_RATE_LIMITED = Counter "trunkline_api_rate_limited_total" ["endpoint"] "429 answers.";

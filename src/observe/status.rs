@@ -7,6 +7,7 @@ use serde::Serialize;
 use trunkline_protocol::domain::{EndReason, EpochId, Leg, Wall};
 use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::Gap;
+use trunkline_protocol::seats::Lacking;
 use trunkline_protocol::subscriptions::Refused;
 
 use super::metrics::Metrics;
@@ -25,6 +26,8 @@ pub struct Status {
     pub mode: &'static str,
     /// One line per leg.
     pub channels: Vec<ChannelStatus>,
+    /// What the OAuth clients have no room for.
+    pub channels_lacking: Lacking,
     /// Ends of sockets so far, by reason.
     pub reconnects: BTreeMap<&'static str, u64>,
     /// The newest of them, newest last.
@@ -220,6 +223,13 @@ impl StatusBoard {
     pub fn configured(&self, configured: Configured) {
         self.metrics.configured(configured.refused.is_some(), !configured.waiting.is_empty());
         self.lock().config = configured;
+    }
+
+    /// Channels that the clients have no room for; whether that is news.
+    pub fn lacking(&self, lacking: Lacking) -> bool {
+        self.metrics.control.lacking(lacking.channels);
+        let known = &mut self.lock().channels_lacking;
+        std::mem::replace(known, lacking) != lacking
     }
 
     /// What topics stand on.

@@ -14,7 +14,7 @@ use crate::timings::Timings;
 pub const CHANNELS_PER_CLIENT: u32 = 16;
 /// One more takes another one away: those without a socket first (documented). Dead ones cannot be
 /// deleted and count for a day.
-const CHANNELS_AT_MOST: u32 = 20;
+pub const CHANNELS_AT_MOST: u32 = 20;
 
 /// What the platform said about a channel it created. The id is a bearer secret.
 #[derive(Clone, PartialEq, Eq)]

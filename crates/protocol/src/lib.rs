@@ -40,6 +40,7 @@ pub mod producer;
 pub mod replay;
 pub mod rotation;
 mod scan;
+pub mod seats;
 pub mod seeded;
 pub mod sequence;
 pub mod server_time;
