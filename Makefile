@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long payloads reconnect-table bench live chart compose-test alerts
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long payloads reconnect-table bench live chart compose-test downstream alerts
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,7 +32,7 @@ demo: ## Run everything in one process, break it, account for every event
 	@$(PYTHON) scripts/verify_certificates.py $(DUMP)
 
 test: setup ## Everything that proves it works; what CI runs
-	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test units verifier seeded-bugs sim journey crash clients drain demo
+	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test downstream units verifier seeded-bugs sim journey crash clients drain demo
 	@scripts/count_tests.sh
 
 check: fmt lint docs units ## Before every commit: format, lints, docs, units, floors, licences
@@ -124,6 +124,11 @@ compose-test: ## Dockerfile and compose file, without a Docker engine
 	@scripts/setup.sh --for chart
 	@mkdir -p target
 	$(PYTHON) -m unittest discover -s tests/stack -v 2>&1 | tee target/compose.log
+
+downstream: ## The warehouse's SQL: Redshift's grammar, and run in PostgreSQL on what the product wrote
+	@scripts/setup.sh --for downstream
+	@mkdir -p target
+	$(PYTHON) -m unittest discover -s tests/downstream -v 2>&1 | tee target/downstream.log
 
 alerts: ## Every alert fires on what it is for and stays silent on what looks like it
 	@scripts/setup.sh --for alerts

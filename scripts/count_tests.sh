@@ -5,7 +5,7 @@ cd "$(dirname "$0")/.."
 read -r passed failed skipped < <(
   awk '/^test result:/ {p += $4; f += $6; s += $8} END {print p + 0, f + 0, s + 0}' target/units.log
 )
-ran=$(awk '/^Ran [0-9]+ test/ {n += $2} END {print n + 0}' target/{verifier,journey,clients,drain,chart,compose}.log)
-unrun=$(awk -F'skipped=' '/^OK \(skipped=/ {n += $2} END {print n + 0}' target/{verifier,journey,clients,drain,chart,compose}.log)
+ran=$(awk '/^Ran [0-9]+ test/ {n += $2} END {print n + 0}' target/{verifier,journey,clients,drain,chart,compose,downstream}.log)
+unrun=$(awk -F'skipped=' '/^OK \(skipped=/ {n += $2} END {print n + 0}' target/{verifier,journey,clients,drain,chart,compose,downstream}.log)
 [ "$passed" -gt 0 ] && [ "$ran" -gt "$unrun" ] || { echo "no test was executed" >&2; exit 1; }
 echo "$((passed + ran - unrun)) passed, $failed failed, $((skipped + unrun)) skipped"

@@ -3,7 +3,8 @@
 # when nothing is missing. `--for live` adds what the tests against a real broker need, `--for
 # reconnect-table` what the Node handlers of docs/examples need, `--for clients` Node for the vendor's
 # SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
-# engine among it, and no compiler; `--for alerts` adds promtool.
+# engine among it, and no compiler; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
+# warehouse's SQL need: a PostgreSQL to start, and no compiler.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,8 +14,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | alerts) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | alerts | downstream) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -26,15 +27,16 @@ wanted=(
   /usr/include/zlib.h:zlib1g-dev
 )
 compiler=yes
-case $what in chart | alerts) compiler=no ;; esac
+case $what in chart | alerts | downstream) compiler=no ;; esac
 [ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
+[ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 [ "$what" = alerts ] && wanted+=(promtool:prometheus)
 [ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
 case $what in reconnect-table | clients) wanted+=(node:nodejs npm:npm) ;; esac
 
 there() {
   case $1 in
-    /*) [ -e "$1" ] ;;
+    /*) compgen -G "$1" >/dev/null ;;
     */*) compgen -G "/usr/include/$1" >/dev/null || compgen -G "/usr/include/*/$1" >/dev/null ;;
     *) command -v "$1" >/dev/null ;;
   esac
