@@ -1,5 +1,6 @@
 """What the tests of the warehouse share: the whole dump staged once, and loaded once."""
 
+import shutil
 import unittest
 from functools import cache
 
@@ -29,20 +30,22 @@ class WarehouseCase(unittest.TestCase):
     """Makes databases that are gone after the test."""
 
     def lake(self) -> Lake:
-        """A lake of its own, with everything in it."""
-        return whole_lake().copy_to(warehouse.server().folder_for("lake"))
+        """A lake of its own, with everything in it, to be changed."""
+        folder = warehouse.server().folder_for("lake")
+        self.addCleanup(shutil.rmtree, folder)
+        return whole_lake().copy_to(folder)
 
-    def empty(self, lake: Lake) -> Warehouse:
-        """A database with nothing loaded."""
-        made = Warehouse(lake)
-        self.addCleanup(made.close)
+    def empty(self, lake: Lake | None = None) -> Warehouse:
+        """A database with nothing loaded; over everything, unless another lake is given."""
+        made = Warehouse(lake or whole_lake())
+        self.addCleanup(made.drop)
         return made
 
-    def loaded(self) -> Warehouse:
-        """A database with everything loaded, and a lake of its own."""
+    def loaded(self, lake: Lake | None = None) -> Warehouse:
+        """A database with everything loaded."""
         name, self.hours = whole_warehouse()
-        made = Warehouse(self.lake(), template=name)
-        self.addCleanup(made.close)
+        made = Warehouse(lake or whole_lake(), template=name)
+        self.addCleanup(made.drop)
         return made
 
     def incomplete(self, made: Warehouse) -> list:

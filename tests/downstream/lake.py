@@ -22,6 +22,8 @@ HERE = pathlib.Path(__file__).parent
 HOUR = 3_600_000
 ROLES = {"events": "genesys.conversation.events", "certificates": "genesys.conversation.certificates",
          "gaps": "genesys.conversation.gaps", "quarantine": "genesys.conversation.quarantine"}
+TIMES = ("event_time", "received_at", "version", "from_time", "to_time", "history_watermark", "closed_at",
+         "expected_close_at", "recorded_at")
 SINK_FIELDS = [{"name": "kafka_partition", "type": "int"}, {"name": "kafka_offset", "type": "long"}]
 QUARANTINE = {"type": "record", "name": "QuarantinedMessage", "fields": [
     {"name": "event_id", "type": "string"}, {"name": "reason", "type": "string"},
@@ -84,6 +86,17 @@ def records() -> dict:
 
 
 @cache
+def heard() -> list:
+    """`(partition, offset, timestamp, record)` of what sockets heard, as far as there are certificates."""
+    certified = {(said["topic_class"], said["from_time"], said["to_time"]) for *_, said in records()["certificates"]}
+
+    def within(row):
+        return any(c == row["topic_class"] and start <= row["received_at"] < end for c, start, end in certified)
+
+    return [row for row in records()["events"] if within(row[3])]
+
+
+@cache
 def schema_of(role: str) -> dict:
     """The Avro schema of a staged object, parsed: the product's, and the fields that the sink adds."""
     return fastavro.parse_schema(plain(staged_schema(role)))
@@ -97,6 +110,12 @@ def staged_schema(role: str) -> dict:
     schema = copy.deepcopy(next(s for s in fixture()[0].values() if s["name"] == name))
     schema["fields"] += SINK_FIELDS
     return schema
+
+
+def timed(record: dict) -> dict:
+    """The record with its times as text."""
+    times = {name: record[name] for name in TIMES if record.get(name) is not None}
+    return record | {n: datetime.fromtimestamp(ms / 1000, timezone.utc).isoformat(sep=" ")[:-6] for n, ms in times.items()}
 
 
 def runs(rows: list) -> list:
@@ -136,9 +155,10 @@ class Lake:
         return path
 
     def spell(self, path: pathlib.Path) -> None:
-        """Writes beside an object what COPY would read from it, a row a line: SUPER values as JSON."""
+        """Writes beside an object what COPY would read from it, a row a line: SUPER values as JSON, times of the
+        first level by TIMEFORMAT 'epochmillisecs'."""
         with path.open("rb") as file:
-            rows = [json.dumps(self.of_super(record)) for record in fastavro.reader(file)]
+            rows = [json.dumps(timed(self.of_super(record))) for record in fastavro.reader(file)]
         path.with_name(path.name + ".rows").write_text("\n".join(rows))
 
     def fill(self) -> None:

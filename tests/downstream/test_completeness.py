@@ -8,10 +8,9 @@ import sys
 import tempfile
 import unittest
 from collections import Counter
-from functools import cache
 
 from case import WarehouseCase, whole_lake
-from lake import HERE, HOUR, records, stretch, write_dump
+from lake import HERE, HOUR, heard, records, stretch, write_dump
 
 VERIFIER = HERE.parents[1] / "scripts" / "verify_certificates.py"
 
@@ -22,17 +21,6 @@ def verifier(keep=lambda raw: True) -> dict:
         write_dump(pathlib.Path(folder), keep)
         done = subprocess.run([sys.executable, VERIFIER, folder, "--json"], capture_output=True, text=True)
         return json.loads(done.stdout)
-
-
-@cache
-def heard() -> list:
-    """`(partition, offset, timestamp, record)` of what sockets heard, as far as there are certificates."""
-    certified = {(said["topic_class"], said["from_time"], said["to_time"]) for *_, said in records()["certificates"]}
-
-    def within(row):
-        return any(c == row["topic_class"] and start <= row["received_at"] < end for c, start, end in certified)
-
-    return [row for row in records()["events"] if within(row[3])]
 
 
 def uncertified() -> int:

@@ -38,7 +38,7 @@ class Loading(WarehouseCase):
         self.assertEqual(made.rows("SELECT SUM(rows_new) FROM hour_loads"), [(len(self.content["conversation_events"]),)])
 
     def test_hours_in_reversed_order_give_the_same_rows(self):
-        made = self.empty(self.lake())
+        made = self.empty()
         made.load(reversed(made.list_objects()))
         self.same(made)
 
@@ -111,7 +111,7 @@ class Loading(WarehouseCase):
         self.same(made)
 
     def test_two_loads_at_once_wait_for_each_other(self):
-        made = self.empty(self.lake())
+        made = self.empty()
         hours = made.list_objects()
         errors = []
 

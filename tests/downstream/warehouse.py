@@ -17,23 +17,18 @@ import psycopg
 import translate
 from lake import Lake
 
-# COPY of Avro, 'auto', TIMEFORMAT 'epochmillisecs', mandatory MANIFEST: fields to columns by name, a column without
+# COPY of Avro, 'auto', mandatory MANIFEST (Lake.spell does TIMEFORMAT 'epochmillisecs'): fields to columns by name, a column without
 # a field is NULL, a field without a column is ignored, an object that is gone is an error.
 COPY = """
 CREATE PROCEDURE copy_avro(p_table IN varchar, p_manifest IN varchar) AS $$
-DECLARE times text[]; rows text;
+DECLARE rows text;
 BEGIN
-    SELECT array_agg(column_name::text) INTO times FROM information_schema.columns
-    WHERE table_name = p_table AND data_type LIKE 'timestamp%';
     SELECT string_agg(pg_read_file(replace(e ->> 'url', 's3://staging', '{folder}') || '.rows'), E'\n') INTO rows
     FROM jsonb_array_elements(pg_read_file(replace(p_manifest, 's3://staging', '{folder}'))::jsonb -> 'entries') AS e;
     EXECUTE format($f$
-        INSERT INTO %I SELECT p.*
-        FROM (SELECT line::jsonb AS row FROM unnest(string_to_array($2, E'\n')) AS line WHERE line <> '') AS r
-        CROSS JOIN LATERAL jsonb_populate_record(NULL::%I, r.row || COALESCE((
-            SELECT jsonb_object_agg(t.name, to_timestamp((r.row ->> t.name)::bigint / 1000.0) AT TIME ZONE 'UTC')
-            FROM unnest($1) AS t(name) WHERE r.row ->> t.name IS NOT NULL), '{{}}')) AS p
-    $f$, p_table, p_table) USING times, rows;
+        INSERT INTO %I SELECT p.* FROM unnest(string_to_array($1, E'\n')) AS line
+        CROSS JOIN LATERAL jsonb_populate_record(NULL::%I, line::jsonb) AS p
+    $f$, p_table, p_table) USING rows;
 END;
 $$ LANGUAGE plpgsql;
 CREATE PROCEDURE copy_csv(p_table IN varchar, p_url IN varchar) AS $$
@@ -127,6 +122,12 @@ class Warehouse:
 
     def close(self) -> None:
         self.connection.close()
+
+    def drop(self) -> None:
+        """Closes it and removes the database."""
+        self.close()
+        with server().connect("postgres") as admin:
+            admin.execute(f"DROP DATABASE {self.name} WITH (FORCE)")
 
     def rows(self, sql: str, *values) -> list:
         """Rows as tuples."""
