@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long payloads reconnect-table bench live chart compose-test downstream alerts
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -129,6 +129,11 @@ downstream: ## The warehouse's SQL: Redshift's grammar, and run in PostgreSQL on
 	@scripts/setup.sh --for downstream
 	@mkdir -p target
 	$(PYTHON) -m unittest discover -s tests/downstream -v 2>&1 | tee target/downstream.log
+
+downstream-spark: ## The Glue job on a real Spark, into Parquet and Iceberg; its install is 400 MB
+	@scripts/setup.sh --for downstream-spark
+	@tests/downstream/spark/install.sh
+	$(PYTHON) -m unittest discover -s tests/downstream/spark -v
 
 alerts: ## Every alert fires on what it is for and stays silent on what looks like it
 	@scripts/setup.sh --for alerts

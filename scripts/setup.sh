@@ -4,7 +4,8 @@
 # reconnect-table` what the Node handlers of docs/examples need, `--for clients` Node for the vendor's
 # SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
 # engine among it, and no compiler; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
-# warehouse's SQL need: a PostgreSQL to start, and no compiler.
+# warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for
+# downstream-spark` what its Spark job needs.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -14,8 +15,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | alerts | downstream) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -27,9 +28,10 @@ wanted=(
   /usr/include/zlib.h:zlib1g-dev
 )
 compiler=yes
-case $what in chart | alerts | downstream) compiler=no ;; esac
+case $what in chart | alerts | downstream*) compiler=no ;; esac
 [ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
 [ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
+[ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus)
 [ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
 case $what in reconnect-table | clients) wanted+=(node:nodejs npm:npm) ;; esac
