@@ -112,6 +112,12 @@ def staged_schema(role: str) -> dict:
     return schema
 
 
+def first_hours(role: str, hours: int) -> list:
+    """What was appended in the first so many hours of the dump."""
+    first = min(row[2] for row in records()["events"]) // HOUR
+    return [row for row in records()[role] if row[2] // HOUR < first + hours]
+
+
 def timed(record: dict) -> dict:
     """The record with its times as text."""
     times = {name: record[name] for name in TIMES if record.get(name) is not None}
@@ -161,10 +167,10 @@ class Lake:
             rows = [json.dumps(timed(self.of_super(record))) for record in fastavro.reader(file)]
         path.with_name(path.name + ".rows").write_text("\n".join(rows))
 
-    def fill(self) -> None:
-        """Every record of the dump. As the sink does by default, an object ends where the hour changes."""
-        for role, rows in records().items():
-            for group in runs(rows):
+    def fill(self, hours: int = 1000) -> None:
+        """Every record of the first so many hours. As the sink does by default, an object ends where the hour changes."""
+        for role in records():
+            for group in runs(first_hours(role, hours)):
                 self.put(role, group)
 
     def without(self, drop) -> None:

@@ -5,16 +5,18 @@ import unittest
 
 import psycopg
 
-from case import WarehouseCase, whole_lake, whole_warehouse
-from lake import HOUR, records, runs
+from case import EARLY, WarehouseCase, early_lake, warehouse_of
+from lake import HOUR, first_hours, records, runs
 from warehouse import Warehouse, server
 
 
 class Loading(WarehouseCase):
+    source = staticmethod(early_lake)
+
     @classmethod
     def setUpClass(cls):
-        name, cls.hours = whole_warehouse()
-        made = Warehouse(whole_lake(), template=name)
+        name, cls.hours = warehouse_of(cls.source)
+        made = Warehouse(cls.source(), template=name)
         cls.content = made.content()
         made.close()
 
@@ -24,8 +26,8 @@ class Loading(WarehouseCase):
             self.assertEqual(rows, self.content[table], table)
 
     def test_every_record_of_the_dump_is_loaded_and_every_id_is_one_row(self):
-        events = records()["events"]
-        self.assertGreater(len(events), 3000)
+        events = first_hours("events", EARLY)
+        self.assertGreater(len(events), 800)
         self.assertEqual(len(self.content["event_offsets"]), len(events))
         self.assertEqual(
             [row["event_id"].strip() for (row,) in self.content["conversation_events"]],
@@ -81,7 +83,7 @@ class Loading(WarehouseCase):
         self.same(made)
 
     def test_a_repeat_never_wins_over_the_first_record_whichever_hour_is_loaded_first(self):
-        partition, offset, moment, record = records()["events"][40]
+        partition, offset, moment, record = first_hours("events", EARLY)[40]
         end = max(row[1] for row in records()["events"] if row[0] == partition) + 1
         repeat = dict(record, origin="replay", received_at=record["received_at"] + HOUR)
         for order in (1, -1):
@@ -95,7 +97,7 @@ class Loading(WarehouseCase):
             self.assertEqual(made.content()["conversation_events"], self.content["conversation_events"])
 
     def test_two_records_of_one_id_in_one_object_are_one_row(self):
-        partition, offset, moment, record = records()["events"][40]
+        partition, offset, moment, record = first_hours("events", EARLY)[40]
         made = self.empty(self.lake())
         made.lake.put("events", [(63, 9_000, moment, dict(record, event_id="f" * 32)), (63, 9_001, moment, dict(record, event_id="f" * 32))])
         made.load_everything()
@@ -103,7 +105,7 @@ class Loading(WarehouseCase):
 
     def test_objects_that_overlap_are_counted_once(self):
         lake = self.lake()
-        rows = max(runs(records()["events"]), key=len)
+        rows = max(runs(first_hours("events", EARLY)), key=len)
         self.assertGreater(len(rows), 3)
         lake.put("events", rows[1:])  # a replay that cut at another offset
         made = self.empty(lake)
@@ -133,7 +135,7 @@ class Loading(WarehouseCase):
 
     def test_quarantined_messages_are_loaded_by_partition_and_offset(self):
         made = self.empty(self.lake())
-        moment = records()["events"][0][2]
+        moment = first_hours("events", EARLY)[0][2]
         message = {"event_id": "a" * 32, "reason": "not_json", "topic": None, "epoch_id": "b" * 32, "received_at": moment}
         made.lake.put("quarantine", [(0, 5, moment, message)])
         made.load(made.load_everything()[:2])

@@ -5,7 +5,7 @@ import subprocess
 import unittest
 
 import translate
-from case import WarehouseCase, whole_warehouse
+from case import WarehouseCase, warehouse_of
 from lake import heard, records
 from warehouse import server
 
@@ -43,7 +43,7 @@ class Schedule(WarehouseCase):
 
     def test_hours_that_are_named_are_listed_loaded_and_judged(self):
         made = self.empty()
-        hours = whole_warehouse()[1][:4]
+        hours = warehouse_of(self.source)[1][:4]
         done = self.run_it(made, *hours)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertEqual(made.rows("SELECT staging_hour::text FROM hour_loads ORDER BY 1"), [(hour,) for hour in hours])
@@ -71,7 +71,7 @@ class Schedule(WarehouseCase):
 
     def test_a_failing_load_ends_it_with_an_error_and_the_next_run_makes_it_good(self):
         made = self.empty(self.lake())
-        hour = whole_warehouse()[1][3]
+        hour = warehouse_of(self.source)[1][3]
         folder = f"dt={hour[:10]}/hr={hour[11:13]}"
         gone = next(made.lake.folder.glob(f"topics/genesys.conversation.events/{folder}/*.rows"))
         away = gone.with_suffix(".away")

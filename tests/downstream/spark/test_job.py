@@ -7,7 +7,6 @@ import shutil
 import sys
 import tempfile
 import unittest
-from collections import defaultdict
 
 import fastavro
 from pyspark.sql import SparkSession
