@@ -50,6 +50,8 @@ impl Reading {
 /// Two clocks run apart by this at most, in parts per million (quartz: 100).
 const DRIFT_PPM: u64 = 200;
 const NANOS: i64 = 1_000_000;
+/// The year 2100. A header can say 9999, which in nanoseconds is no number of 64 bits.
+const LAST: Wall = Wall(4_102_444_800_000);
 
 impl Default for ServerTime {
     fn default() -> Self {
@@ -65,8 +67,12 @@ impl ServerTime {
     }
 
     /// An answer with this `Date` (milliseconds of its whole second) came to a request. Says
-    /// whether it contradicts what was known: one of the clocks was set.
+    /// whether it contradicts what was known: one of the clocks was set. A year that no clock shows
+    /// counts as not said.
     pub fn sample(&mut self, sent: Mono, received: Mono, date: Wall) -> bool {
+        if !(Wall(0)..LAST).contains(&date) {
+            return false;
+        }
         let nanos = |ms: i64| ms.saturating_mul(NANOS);
         let mono = |at: Mono| i64::try_from(at.0).unwrap_or(i64::MAX);
         let fresh = Bounds {
@@ -142,6 +148,19 @@ mod tests {
             last = seen.error();
         }
         assert!(last < Duration::from_millis(150), "{last:?}");
+    }
+
+    #[test]
+    fn a_year_that_no_clock_shows_moves_nothing() {
+        let mut time = ServerTime::new();
+        for ms in [-62_135_596_800_000, -1, 4_102_444_800_000, 253_402_300_799_000] {
+            assert!(!time.sample(at(1000), at(1010), Wall(ms)));
+            assert_eq!(time.read(at(2000)), None, "{ms}");
+        }
+        time.sample(at(0), at(10), date(5));
+        let known = time.read(at(2000));
+        assert!(!time.sample(at(1000), at(1010), Wall(253_402_300_799_000)));
+        assert_eq!((time.read(at(2000)), time.steps()), (known, 0));
     }
 
     #[test]
