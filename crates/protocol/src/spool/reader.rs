@@ -2,12 +2,12 @@
 
 use super::log::Log;
 use super::record::{self, Entry, Found, Spooled};
-use super::segment::{HEADER, Segment};
+use super::segment::{HEADER, Name, Segment};
 
 /// A place in the log from which events are shown, each once and in order.
 #[derive(Clone, Debug)]
 pub struct Reader {
-    ordinal: u64,
+    segment: Name,
     offset: u64,
     /// The event that is shown next.
     expects: u64,
@@ -45,11 +45,12 @@ impl Reader {
         let found = log.segments().iter().rev().find_map(|segment| {
             let reached = |mark: &&(u64, u64)| log.settled().is_before(mark.0, after);
             let mark = segment.marks.iter().rev().find(reached)?;
-            Some((segment.name.ordinal, mark.1))
+            Some((segment.name, mark.1))
         });
-        let front = log.segments().front().map_or(0, |segment| segment.name.ordinal);
-        let (ordinal, offset) = found.unwrap_or((front, HEADER as u64));
-        let mut reader = Self { ordinal, offset, expects: number, needs: 0 };
+        let nothing = Name { ordinal: 0, seed: 0 };
+        let front = log.segments().front().map_or(nothing, |segment| segment.name);
+        let (segment, offset) = found.unwrap_or((front, HEADER as u64));
+        let mut reader = Self { segment, offset, expects: number, needs: 0 };
         reader.skip_settled(log);
         reader
     }
@@ -66,8 +67,8 @@ impl Reader {
     /// [`Vanished`] when an event is missing and nothing can bring it any more.
     pub fn want(&mut self, log: &Log) -> Result<Option<Read>, Vanished> {
         while let Some(segment) = self.segment(log) {
-            if self.ordinal != segment.name.ordinal {
-                (self.ordinal, self.offset, self.needs) = (segment.name.ordinal, HEADER as u64, 0);
+            if self.segment != segment.name {
+                (self.segment, self.offset, self.needs) = (segment.name, HEADER as u64, 0);
             }
             if self.offset < segment.end {
                 let left = usize::try_from(segment.end - self.offset).unwrap_or(usize::MAX);
@@ -76,8 +77,8 @@ impl Reader {
                 let (offset, last) = (self.offset, bytes == left);
                 return Ok(Some(Read { name, offset, bytes, seed, last }));
             }
-            let Some(next) = after(log, self.ordinal) else { break };
-            (self.ordinal, self.offset, self.needs) = (next.name.ordinal, HEADER as u64, 0);
+            let Some(next) = after(log, self.segment) else { break };
+            (self.segment, self.offset, self.needs) = (next.name, HEADER as u64, 0);
         }
         self.skip_settled(log);
         match self.expects == log.next() || !log.is_quiet() || !log.tail().0.is_empty() {
@@ -162,13 +163,12 @@ impl Reader {
 
     /// The segment it is in, or the next one there is.
     fn segment<'a>(&self, log: &'a Log) -> Option<&'a Segment> {
-        let here = |segment: &&Segment| segment.name.ordinal == self.ordinal;
-        log.segments().iter().find(here).or_else(|| after(log, self.ordinal))
+        let here = |segment: &&Segment| segment.name == self.segment;
+        log.segments().iter().find(here).or_else(|| after(log, self.segment))
     }
 }
 
 /// The first segment behind this place.
-fn after(log: &Log, ordinal: u64) -> Option<&Segment> {
-    let behind = |segment: &&Segment| segment.name.ordinal.wrapping_sub(ordinal).cast_signed() > 0;
-    log.segments().iter().find(behind)
+fn after(log: &Log, place: Name) -> Option<&Segment> {
+    log.segments().iter().find(|segment| segment.name.is_behind(place))
 }

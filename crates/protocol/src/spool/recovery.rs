@@ -74,7 +74,7 @@ pub fn recover(
         .filter_map(|(name, bytes)| Some((Name::parse(&name)?, bytes)))
         .collect();
     let pivot = files.first().map_or(0, |(name, _)| name.ordinal);
-    files.sort_by_key(|(name, _)| name.ordinal.wrapping_sub(pivot).cast_signed());
+    files.sort_by_key(|(name, _)| (name.ordinal.wrapping_sub(pivot).cast_signed(), name.seed));
     let mut found = Recovery::default();
     for (name, bytes) in files {
         found.segment(disk, name, bytes)?;

@@ -27,6 +27,15 @@ impl Name {
         whole.then_some(Self { ordinal, seed })
     }
 
+    /// Whether it comes after the other. Of two in one place, which no single process makes, the one
+    /// with the larger seed does.
+    pub(super) fn is_behind(self, other: Self) -> bool {
+        match self.ordinal.wrapping_sub(other.ordinal).cast_signed() {
+            0 => self.seed > other.seed,
+            apart => apart > 0,
+        }
+    }
+
     pub(super) fn text(self) -> String {
         format!("{:016x}-{:08x}.spool", self.ordinal, self.seed)
     }

@@ -135,3 +135,28 @@ fn a_log_of_a_later_version_is_refused_by_name() {
     let refused = recover(&mut disk, world::PRODUCTION, 1).expect_err("it is newer");
     assert_eq!(refused, RecoverError::Newer { name: name.to_owned(), version: 2 });
 }
+
+#[test]
+fn two_segments_in_one_place_are_both_read_back() {
+    use trunkline_protocol::domain::{EpochId, EventId, Leg, Mono, Wall};
+    use trunkline_protocol::spool::{GROUP_WAIT, Kind, Log, Reader, Spooled, recover};
+    let mut disk = Scripted::default();
+    // two processes wrote at once, or a folder was filled from two others
+    for (seed, number) in [(1, 1), (2, 2)] {
+        let mut log = Log::empty(world::PRODUCTION, seed, number, 7);
+        let (received, epoch, id) = (Wall(5), EpochId([3; 16]), EventId([seed as u8; 16]));
+        let leg = Leg { shard: 0, ordinal: 0 };
+        let event = Spooled { number, kind: Kind::Text, received, epoch, leg, id, raw: b"{}" };
+        log.append(&event, Mono(0));
+        let batch = log.take_batch(Mono(0) + GROUP_WAIT).expect("a batch");
+        carry_out(&batch, &mut disk).expect("room");
+    }
+    let (log, report) = recover(&mut disk, world::PRODUCTION, 3).expect("both are ours");
+    assert_eq!((report.segments, report.events, report.damaged), (2, 2, 0));
+    let (mut reader, mut numbers) = (Reader::at(&log, log.settled_below()), Vec::new());
+    while let Some(read) = reader.want(&log).expect("nothing vanishes") {
+        let bytes = disk.read(&read.name, read.offset, read.bytes).expect("a file");
+        reader.took(&read, &bytes, &log, |event| numbers.push(event.number)).expect("all");
+    }
+    assert_eq!(numbers, [1, 2]);
+}
