@@ -96,7 +96,8 @@ impl Look {
         Outside {
             open: marks.open & !inside,
             close: marks.close & !inside,
-            spaces: (marks.controls | marks.spaces) & !inside,
+            // a backslash there is no JSON, and whoever looks otherwise may see other strings
+            spaces: (marks.controls | marks.spaces | marks.slashes) & !inside,
         }
     }
 }
@@ -242,6 +243,14 @@ mod tests {
             }
             at += 1;
         }
+    }
+
+    #[test]
+    fn what_is_told_to_be_compact_holds_no_whitespace_for_whoever_else_looks() {
+        // to one look the backslash hides the quote behind it, to the other it does not
+        let text = r#"{\"a" b"}"#;
+        let compact = balanced(text.as_bytes()).map(|extent| extent.compact);
+        assert_eq!((compact, whitespace(text.as_bytes(), 0)), (Some(false), Some(5)));
     }
 
     #[test]
