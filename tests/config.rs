@@ -135,6 +135,36 @@ fn what_is_no_yaml_is_named_with_its_line() {
 const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
 
 #[test]
+fn a_key_that_is_said_twice_is_named_and_not_half_forgotten() {
+    let (_folder, path) =
+        file("kafka: {linger_ms: 7}\nlog: {level: info}\nkafka: {partitions: 3}\n");
+    let error = load(Some(&path), &required()).expect_err("which one counts?").to_string();
+    assert!(error.contains("duplicate entry with key \"kafka\""), "{error}");
+}
+
+#[test]
+fn an_entry_that_is_no_section_is_named_and_hides_no_other_mistake() {
+    let (_folder, path) = file("genesys: {clients: [a, {id: 7, secrt: b}]}\n\"\": 1\n");
+    let error = load(Some(&path), &BTreeMap::new()).expect_err("no client").to_string();
+    for part in [
+        "genesys.clients[0]: is \"a\"",
+        "genesys.clients[1].secrt: is not an option; did you mean secret?",
+        "\"\": is not an option",
+        "kafka.bootstrap_servers: is required",
+    ] {
+        assert!(error.contains(part), "{part} in\n{error}");
+    }
+    assert!(!error.contains("genesys.clients[0].id"), "{error}");
+}
+
+#[test]
+fn segments_of_any_size_are_compared_with_the_room_there_is() {
+    let error = with(&[("SPOOL__SEGMENT_BYTES", "4611686018427387904")]).expect_err("no room");
+    assert!(error.to_string().contains("spool.max_bytes: must be 4 times segment_bytes"));
+    with(&[("SPOOL__SEGMENT_BYTES", "1048576"), ("SPOOL__MAX_BYTES", "4194304")]).expect("room");
+}
+
+#[test]
 fn a_policy_is_made_of_a_preset_rules_and_a_key() {
     let (folder, path) = file(
         "privacy:\n  preset: strict\n  rules:\n  - {path: '$..attributes.plan', action: keep}\n  - {group: addresses, action: hash}\n",

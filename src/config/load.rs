@@ -1,6 +1,6 @@
 //! File, then environment, then validation; every mistake at once.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::fmt;
 use std::path::Path;
 
@@ -48,12 +48,26 @@ pub fn load(
     path: Option<&Path>,
     environment: &BTreeMap<String, String>,
 ) -> Result<Config, ConfigError> {
-    let source = path.map_or("configuration".to_owned(), |path| path.display().to_string());
+    let Some(path) = path else { return parse("", "configuration", environment) };
+    let source = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| {
+        let (source, field) = (source.clone(), ".".to_owned());
+        ConfigError(vec![Mistake { source, field, problem: format!("cannot be read: {error}") }])
+    })?;
+    parse(&text, &source, environment)
+}
+
+/// The same for the text of a file; `source` names it in mistakes.
+///
+/// # Errors
+/// [`ConfigError`] with every mistake that was found.
+pub fn parse(
+    text: &str,
+    source: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, ConfigError> {
     let mut mistakes = Vec::new();
-    let mut tree = match path {
-        None => Value::Object(Map::new()),
-        Some(path) => read(path, &source).map_err(|mistake| ConfigError(vec![mistake]))?,
-    };
+    let mut tree = read(text, source).map_err(|mistake| ConfigError(vec![mistake]))?;
     let mut sources = BTreeMap::new();
     for (variable, text) in environment.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
         let keys: Vec<String> =
@@ -67,7 +81,7 @@ pub fn load(
     let mut bad = Vec::new();
     walk(&tree, &defaults, &mut Vec::new(), &mut leaves, &mut bad);
     for (path, problem) in &bad {
-        let (source, field) = (source.clone(), shown(path));
+        let (source, field) = (source.to_owned(), shown(path));
         mistakes.push(Mistake { source, field, problem: problem.clone() });
     }
     // each value alone in an otherwise good configuration: so every wrong one is named
@@ -76,7 +90,7 @@ pub fn load(
         set(&mut alone, path, value.clone());
         if let Err(error) = serde_json::from_value::<Config>(alone) {
             mistakes.push(Mistake {
-                source: sources.get(&path.join(".")).unwrap_or(&source).clone(),
+                source: sources.get(&path.join(".")).map_or(source, String::as_str).to_owned(),
                 field: shown(path),
                 problem: format!("is {}; {}", masked(path, value), allowed(&error.to_string())),
             });
@@ -87,24 +101,29 @@ pub fn load(
     bad.iter().for_each(|(path, _)| remove(&mut tree, path));
     let config: Config = serde_json::from_value(tree).map_err(|error| {
         let field = ".".to_owned();
-        ConfigError(vec![Mistake { source: source.clone(), field, problem: error.to_string() }])
+        ConfigError(vec![Mistake { source: source.to_owned(), field, problem: error.to_string() }])
     })?;
     let mut config = config;
     let mut further = Vec::new();
-    super::validate::check(&mut config, &source, &mut further);
+    super::validate::check(&mut config, source, &mut further);
     // what was removed above is not missed
-    let named: BTreeSet<String> = bad.iter().map(|(path, _)| shown(path)).collect();
-    mistakes.extend(further.into_iter().filter(|mistake| !named.contains(&mistake.field)));
+    let named: Vec<String> = bad.iter().map(|(path, _)| shown(path)).collect();
+    let is_named = |field: &str| {
+        let rest = named.iter().filter_map(|named| field.strip_prefix(named.as_str()));
+        rest.into_iter().any(|rest| rest.is_empty() || rest.starts_with(['.', '[']))
+    };
+    mistakes.extend(further.into_iter().filter(|mistake| !is_named(&mistake.field)));
     if mistakes.is_empty() { Ok(config) } else { Err(ConfigError(mistakes)) }
 }
 
-fn read(path: &Path, source: &str) -> Result<Value, Mistake> {
+fn read(text: &str, source: &str) -> Result<Value, Mistake> {
     let mistake =
         |problem: String| Mistake { source: source.to_owned(), field: ".".to_owned(), problem };
-    let text = std::fs::read_to_string(path)
-        .map_err(|error| mistake(format!("cannot be read: {error}")))?;
+    // of a key that is said twice, JSON keeps the last without a word
+    serde_yaml_ng::from_str::<serde_yaml_ng::Value>(text)
+        .map_err(|error| mistake(format!("is not YAML: {error}")))?;
     let value: Value =
-        serde_yaml_ng::from_str(&text).map_err(|error| mistake(format!("is not YAML: {error}")))?;
+        serde_yaml_ng::from_str(text).map_err(|error| mistake(format!("is not YAML: {error}")))?;
     match value {
         Value::Null => Ok(Value::Object(Map::new())),
         Value::Object(_) => Ok(value),
@@ -235,8 +254,14 @@ fn remove(tree: &mut Value, path: &[String]) {
         let Some(next) = next else { return };
         at = next;
     }
-    if let Some(map) = at.as_object_mut() {
-        map.remove(last);
+    match at {
+        Value::Object(map) => _ = map.remove(last),
+        // an entry that is none: the others keep their places
+        Value::Array(list) => {
+            let entry = last.parse().ok().and_then(|index: usize| list.get_mut(index));
+            entry.into_iter().for_each(|entry| *entry = Value::Object(Map::new()));
+        }
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
 
@@ -278,11 +303,16 @@ pub(super) fn shown(path: &[String]) -> String {
     for key in path {
         match key.parse::<usize>() {
             Ok(index) => text.push_str(&format!("[{index}]")),
-            Err(_) if text.is_empty() => text.push_str(key),
-            Err(_) => text.push_str(&format!(".{key}")),
+            Err(_) if !text.is_empty() => text.extend([".", named(key)]),
+            Err(_) => text.push_str(named(key)),
         }
     }
     text
+}
+
+/// A key may be empty.
+fn named(key: &str) -> &str {
+    if key.is_empty() { "\"\"" } else { key }
 }
 
 fn masked(path: &[String], value: &Value) -> String {

@@ -39,7 +39,7 @@ pub(super) fn check(config: &mut Config, source: &str, mistakes: &mut Vec<Mistak
     secret(key, file, "privacy.hash_key_file", &mut wrong);
     _ = config.policy(&mut wrong);
     let spool = &config.spool;
-    if spool.segment_bytes < 1 << 20 || spool.max_bytes < 4 * spool.segment_bytes {
+    if spool.segment_bytes < 1 << 20 || spool.max_bytes / 4 < spool.segment_bytes {
         wrong(
             "spool.max_bytes",
             "must be 4 times segment_bytes or more, and segment_bytes 1048576 or more".to_owned(),
