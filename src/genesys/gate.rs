@@ -7,7 +7,7 @@ use tokio::sync::{Notify, oneshot};
 use trunkline_protocol::domain::Mono;
 use trunkline_protocol::gate::{Endpoint, Gate as Rules, Outcome, Priority, Ticket};
 
-use super::http::Window;
+use super::headers::Window;
 use crate::clock::Clock;
 
 /// The waiting room of one OAuth client. Cheap to clone.

@@ -4,17 +4,15 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
-use trunkline_protocol::backoff::Hint;
-use trunkline_protocol::domain::Wall;
 
 use crate::clock::Clock;
 use crate::proxy::{Proxies, ProxySettings};
 
+use super::headers::{self, Window};
 use super::{Created, Listed, PlatformError, Subscribed, Token};
 use trunkline_protocol::subscriptions::Answered;
 
@@ -25,15 +23,6 @@ pub struct Http {
     pub(super) clock: Clock,
     login: String,
     api: String,
-}
-
-/// The platform's own count of its window.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Window {
-    /// Requests used.
-    pub count: u32,
-    /// Requests allowed.
-    pub allowed: u32,
 }
 
 /// A result, and what the headers say about the window.
@@ -188,7 +177,8 @@ impl Http {
         let request = self.api(Method::POST, "/api/v2/notifications/channels", token);
         let (body, window) = json::<ChannelBody>(self.clock, request).await;
         let created = body.map(|(body, date)| {
-            let life = body.expires.as_deref().and_then(|expires| life(expires, date.as_deref()));
+            let life =
+                body.expires.as_deref().and_then(|expires| headers::life(expires, date.as_deref()));
             Created { id: body.id, uri: body.uri, life: life.unwrap_or(DAY) }
         });
         (created, window)
@@ -260,9 +250,9 @@ pub(super) async fn json<T: DeserializeOwned>(
         Err(error) => return (Err(PlatformError::NoAnswer(word(&error))), None),
     };
     let (status, headers) = (response.status(), response.headers().clone());
-    let window = window(&headers);
-    let date = headers.get(DATE).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    if let Some(shown) = date.as_deref().and_then(shown)
+    let window = headers::window(&headers);
+    let date = headers::date(&headers).map(str::to_owned);
+    if let Some(shown) = date.as_deref().and_then(headers::instant)
         && clock.server_answered(sent, clock.mono(), shown)
     {
         tracing::warn!(code = "clock_stepped", "the platform's clock or ours was set");
@@ -273,14 +263,11 @@ pub(super) async fn json<T: DeserializeOwned>(
     };
     if !status.is_success() {
         let said: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
-        let hint = headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok());
+        let hint = headers::hint(&headers);
         let missing = said.message.filter(|_| status == 403);
         let code = said.code.or(said.error);
         let status = status.as_u16();
-        return (
-            Err(PlatformError::Status { status, code, missing, hint: Hint::parse(hint) }),
-            window,
-        );
+        return (Err(PlatformError::Status { status, code, missing, hint }), window);
     }
     let body =
         serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("unexpected shape"));
@@ -298,40 +285,5 @@ fn word(error: &reqwest::Error) -> &'static str {
         "cannot connect"
     } else {
         "connection lost"
-    }
-}
-
-fn window(headers: &HeaderMap) -> Option<Window> {
-    let number = |name: &str| headers.get(name)?.to_str().ok()?.parse().ok();
-    Some(Window {
-        count: number("inin-ratelimit-count")?,
-        allowed: number("inin-ratelimit-allowed")?,
-    })
-}
-
-/// A `Date` in milliseconds since 1970.
-fn shown(date: &str) -> Option<Wall> {
-    let at = jiff::fmt::rfc2822::parse(date).ok()?;
-    Some(Wall(at.timestamp().as_millisecond()))
-}
-
-/// From the platform's date to the channel's end, both by the platform's clock.
-fn life(expires: &str, date: Option<&str>) -> Option<Duration> {
-    let expires: jiff::Timestamp = expires.parse().ok()?;
-    let now = jiff::fmt::rfc2822::parse(date?).ok()?.timestamp();
-    let ms = expires.as_millisecond() - now.as_millisecond();
-    Some(Duration::from_millis(u64::try_from(ms).unwrap_or(0)))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_channels_life_is_measured_by_the_platforms_clock() {
-        let date = Some("Tue, 24 Nov 2026 11:02:52 GMT");
-        assert_eq!(life("2026-11-25T11:02:52.500Z", date), Some(Duration::from_millis(86_400_500)));
-        assert_eq!(life("2026-11-24T11:00:00Z", date), Some(Duration::ZERO));
-        assert_eq!(life("soon", date), None);
     }
 }

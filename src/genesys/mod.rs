@@ -1,6 +1,7 @@
 //! The platform: the calls we make, as typed requests and answers.
 
 pub mod gate;
+pub mod headers;
 pub mod history;
 pub mod http;
 pub mod regions;
