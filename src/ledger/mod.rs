@@ -23,7 +23,7 @@ use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
-pub use startup::LedgerError;
+pub use startup::{LedgerError, Note, Understood, understand};
 
 use self::kept::Kept;
 use self::startup::{Place, fact, json, owner, read_facts};

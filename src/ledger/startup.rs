@@ -73,22 +73,41 @@ impl LedgerError {
     }
 }
 
-/// Whose the state topic is.
+/// A record about the state topic itself.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "kind", rename_all = "snake_case")]
-enum Note {
-    /// Its owner.
+pub enum Note {
+    /// Whose it is.
     Owner {
+        /// Version of this form.
         v: u8,
+        /// Who.
         #[serde(flatten)]
         owner: Owner,
     },
     /// The end of a reading.
-    Barrier { v: u8, nonce: WriterId },
+    Barrier {
+        /// Version of this form.
+        v: u8,
+        /// Who reads.
+        nonce: WriterId,
+    },
     /// What topics stand on from here on.
-    Ground { v: u8, at: Wall, ground: Ground },
-    /// Certificates count every record before these offsets of the events topic, by partition.
-    Counted { v: u8, offsets: BTreeMap<i32, i64> },
+    Ground {
+        /// Version of this form.
+        v: u8,
+        /// Since when.
+        at: Wall,
+        /// What.
+        ground: Ground,
+    },
+    /// Certificates count every record before these offsets of the events topic.
+    Counted {
+        /// Version of this form.
+        v: u8,
+        /// By partition.
+        offsets: BTreeMap<i32, i64>,
+    },
 }
 
 /// Says whose the state topic is.
@@ -234,15 +253,22 @@ pub(super) async fn read_facts(
     Ok(ground.map(|(_, ground)| ground).unwrap_or_default())
 }
 
-enum Understood {
+/// What the value of a record says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Understood {
+    /// Something that is true for good.
     Fact(Stamped),
+    /// About the topic itself.
     Note(Note),
     /// A tombstone.
     Nothing,
+    /// Somebody else's, or damaged: passed over, with a word in the log.
     Unreadable,
 }
 
-fn understand(value: &[u8]) -> Understood {
+/// Reads the value of a record of the state topic.
+#[must_use]
+pub fn understand(value: &[u8]) -> Understood {
     if value.is_empty() {
         return Understood::Nothing;
     }
