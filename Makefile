@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -94,6 +94,9 @@ drain: setup ## Stops, rolling restarts, outages under load: nothing is lost, me
 
 drain-long: ## 500 stops; the broker away for ten minutes at 2,000 events/s, the platform for ten; an hour
 	DRAIN=long $(MAKE) --no-print-directory drain
+
+fuzz: setup ## Strangers' bytes into every parser, by coverage; a minute for each target. SECONDS_EACH, KEEP=1
+	$(PYTHON) scripts/fuzz.py --seconds $(or $(SECONDS_EACH),60) $(if $(KEEP),--keep) $(TARGETS)
 
 payloads: setup ## Feed the published payloads in DIR through the product
 	@test -n "$(DIR)" || { echo "usage: make payloads DIR=folder" >&2; exit 64; }

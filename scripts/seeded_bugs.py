@@ -12,7 +12,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parents[1]
-UNITS, SPOOL, BROKER, PRODUCT = "trunkline_protocol", "spool", "broker", "trunkline"
+UNITS, SPOOL, BROKER, PRODUCT, FUZZ = "trunkline_protocol", "spool", "broker", "trunkline", "fuzz"
 # the mistake, where its test is (a test binary, or a file of tests/journey), and the test
 BUGS = [
     ("a producer past help is kept", BROKER, "a_producer_past_help_is_replaced_and_sends_everything_again_in_order"),
@@ -29,6 +29,7 @@ BUGS = [
     ("a gap closed by one reading", UNITS, "gaps::tests::two_equal_readings_of_complete_history_an_hour_apart_close_it_and_nothing_else_does"),
     ("ids compared by 40 bits", UNITS, "dedupe::tests::no_event_is_ever_taken_for_another_one"),
     ("an epoch id used again", "test_run", "Journey.test_every_event_heard_through_cuts_is_a_record_and_a_stop_leaves_nothing_unacked"),
+    ("a spooled record believed without its checksum", FUZZ, "what_is_kept_and_what_is_made_of_it_breaks_no_promise"),
 ]
 
 

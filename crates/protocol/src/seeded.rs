@@ -39,6 +39,8 @@ pub enum Bug {
     ApproximateDedupe = 13,
     /// Every coverage of a leg has the same id.
     ReusedEpoch = 14,
+    /// A record of the spool is believed without its checksum.
+    Unchecked = 15,
 }
 
 /// Whether the mistake is to be made.

@@ -6,6 +6,7 @@
 use memchr::memmem;
 
 use crate::domain::{BodyDigest, EpochId, EventId, Leg, Wall};
+use crate::seeded::{Bug, planted};
 
 const MARK: [u8; 4] = [0xf5, b't', b'r', 1];
 const FRAME: usize = 12;
@@ -183,7 +184,8 @@ fn record(bytes: &[u8], seed: u32) -> One<'_> {
         return One::Short(FRAME + size);
     };
     let crc = u32::from_le_bytes([head[8], head[9], head[10], head[11]]);
-    match entry(body).filter(|_| checksum(seed, length, body) == crc) {
+    let holds = || checksum(seed, length, body) == crc || planted(Bug::Unchecked);
+    match entry(body).filter(|_| holds()) {
         Some(entry) => One::Whole(entry, FRAME + size),
         None => One::Broken,
     }
