@@ -1,6 +1,6 @@
 //! Builds every part from the configuration and hands the tasks to the supervisor.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,6 +29,7 @@ use crate::encode::proof::{ProofEncoder, ProofSource};
 use crate::encode::registry::{self, RegistryError, RegistrySettings};
 use crate::encode::{Encoder, Provenance, read, schemas};
 use crate::error::{ExitCode, ProcessError};
+use crate::genesys::PlatformError;
 use crate::genesys::http::Http;
 use crate::genesys::regions::domain_of;
 use crate::ground::Watcher;
@@ -283,18 +284,7 @@ impl App {
             hints: config.spool.enabled.then(|| Hints::load(&config.spool.dir)),
             seed: rng.random(),
         };
-        match config.genesys.mode {
-            Mode::Channels => {
-                supervisor.spawn("control", control.run(clients.clone(), stopping));
-            }
-            Mode::Direct => {
-                let settings = direct_settings(config)?;
-                let Some(client) = clients.first().cloned() else {
-                    return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
-                };
-                supervisor.spawn("control", direct::run(control, settings, client, stopping));
-            }
-        }
+        spawn_control(config, control, clients.clone(), stopping, &mut supervisor)?;
         background.spawn_infallible("readiness", readiness(board.clone()));
         tracing::info!(code = "started", mode = options.mode, admin = %admin_address, "started");
         let grace = Duration::from_secs(config.kafka.flush_timeout_secs + 10);
@@ -792,6 +782,68 @@ pub fn topic_settings(config: &Config) -> TopicSettings {
         requests_per_minute: config.genesys.requests_per_minute
             / config.genesys.processes_per_client.max(1),
     }
+}
+
+/// What would be subscribed, by shard.
+///
+/// # Errors
+/// When a permission is refused, or the platform does not answer.
+pub async fn plan(
+    config: &Config,
+    clients: &[Client],
+) -> Result<Vec<BTreeSet<String>>, ProcessError> {
+    let Some(client) = clients.first() else {
+        return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
+    };
+    Control::wanted(&topic_settings(config), client).await.map_err(|error| platform_error(&error))
+}
+
+/// The exit code of a refusal of the platform.
+#[must_use]
+pub fn platform_error(error: &PlatformError) -> ProcessError {
+    let denied = error.status() == Some(403);
+    let code = if denied { ExitCode::Permission } else { ExitCode::Unavailable };
+    ProcessError::new(code, error)
+}
+
+/// How long a command waits for the platform.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the platform was asked for, if it answers within a minute.
+///
+/// # Errors
+/// When it does not.
+pub async fn in_time<T>(
+    asked: impl Future<Output = Result<T, ProcessError>>,
+) -> Result<T, ProcessError> {
+    let silent = || ProcessError::text(ExitCode::Unavailable, "the platform does not answer");
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent()))
+}
+
+/// Hears: over channels, or one configured URL.
+///
+/// # Errors
+/// When the URL is none, or there is no client.
+pub fn spawn_control(
+    config: &Config,
+    control: Control,
+    clients: Vec<Client>,
+    stopping: watch::Receiver<bool>,
+    supervisor: &mut Supervisor,
+) -> Result<(), ProcessError> {
+    match config.genesys.mode {
+        Mode::Channels => {
+            supervisor.spawn("control", control.run(clients, stopping));
+        }
+        Mode::Direct => {
+            let settings = direct_settings(config)?;
+            let Some(client) = clients.into_iter().next() else {
+                return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
+            };
+            supervisor.spawn("control", direct::run(control, settings, client, stopping));
+        }
+    }
+    Ok(())
 }
 
 fn direct_settings(config: &Config) -> Result<DirectSettings, ProcessError> {

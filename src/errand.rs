@@ -1,8 +1,6 @@
 //! What a command needs that asks the platform and writes records once, without the service: one
 //! client with a part of its budget, and a producer of its own.
 
-use std::time::Duration;
-
 use rand::{Rng as _, SeedableRng as _};
 use trunkline_protocol::domain::{Dice, WriterId};
 use trunkline_protocol::privacy::Policy;
@@ -49,8 +47,6 @@ pub struct Pen {
     pub flow: Flow,
 }
 
-const PATIENCE: Duration = Duration::from_secs(60);
-
 impl Errand {
     /// Logs the first client in with so many requests per minute, and asks for the organisation.
     ///
@@ -71,10 +67,7 @@ impl Errand {
         let mut tasks = Supervisor::new();
         let http = app::http(&config, timings.request_timeout, clock)?;
         let clients = app::clients(&config, &http, timings, clock, &metrics, &mut dice, &mut tasks);
-        let asked = tokio::time::timeout(PATIENCE, app::org_id(&clients)).await;
-        let org_id = asked.unwrap_or_else(|_| {
-            Err(ProcessError::text(ExitCode::Unavailable, "the platform does not answer"))
-        })?;
+        let org_id = app::in_time(app::org_id(&clients)).await?;
         let Some(client) = clients.into_iter().next() else {
             return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
         };

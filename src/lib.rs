@@ -37,4 +37,5 @@ pub mod doctor;
 pub mod errand;
 pub mod error;
 pub mod failpoint;
+pub mod listen;
 pub mod pipeline;

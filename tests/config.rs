@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 
+use trunkline::config::load::{Purpose, load_for};
 use trunkline::config::{Config, ConfigError, load};
 
 fn required() -> BTreeMap<String, String> {
@@ -100,6 +101,23 @@ fn what_is_required_is_asked_for() {
         "privacy.preset",
     ] {
         assert!(text.contains(&format!("{field}: is required")), "{field} in\n{text}");
+    }
+}
+
+#[test]
+fn whoever_only_hears_needs_no_broker_and_is_held_to_the_rest() {
+    let mut environment = required();
+    environment.retain(|key, _| !key.contains("KAFKA") && !key.contains("REGISTRY"));
+    environment
+        .insert("TRUNKLINE__KAFKA__SASL_PASSWORD_FILE".to_owned(), "/not/at/this/desk".to_owned());
+    assert_eq!(load(None, &environment).expect_err("no broker").0.len(), 3);
+    let config = load_for(Purpose::Hear, None, &environment).expect("a good configuration");
+    assert_eq!(config.genesys.region.as_deref(), Some("eu_central_1"));
+    environment.remove("TRUNKLINE__PRIVACY__PRESET");
+    environment.insert("TRUNKLINE__KAFKA__LINGER_MSS".to_owned(), "5".to_owned());
+    let text = load_for(Purpose::Hear, None, &environment).expect_err("two mistakes").to_string();
+    for part in ["privacy.preset: is required", "kafka.linger_mss: is not an option"] {
+        assert!(text.contains(part), "{part} in\n{text}");
     }
 }
 

@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control decode demo doctor encode errand error genesys kafka observe publish reconcile replay supervisor",
+        "admin app clock config control decode demo doctor encode errand error genesys kafka listen observe publish reconcile replay supervisor",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (
@@ -20,6 +20,11 @@ const FLOORS: &[(&str, &str)] = &[
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
+    // what a command hears, with the parts of the service and without a broker
+    (
+        "listen",
+        "app clock config control decode encode error observe pipeline sequence session supervisor",
+    ),
     // everything the service will need, asked once
     ("doctor", "app clock config control encode genesys kafka observe spool supervisor"),
     ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),

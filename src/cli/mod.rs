@@ -3,12 +3,14 @@
 mod ask;
 mod backfill;
 mod bar;
+mod capture;
 mod check;
 mod coverage;
 mod demo;
 mod doctor;
 mod explain;
 mod gaps;
+mod hear;
 mod history;
 mod leaving;
 mod probe;
@@ -19,6 +21,7 @@ mod reload;
 mod replay;
 mod run;
 mod schema;
+mod signals;
 mod simulate;
 mod state;
 mod subscriptions;
@@ -29,6 +32,7 @@ use std::path::PathBuf;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 
+use crate::config::load::{Purpose, load_for};
 use crate::config::{Config, load};
 use crate::error::{ExitCode, ProcessError};
 
@@ -97,6 +101,11 @@ pub enum Command {
         after_help = "Example: trunkline schema register --config trunkline.yaml"
     )]
     Schema(schema::SchemaCommand),
+    /// Write what is heard into a file that `simulate --replay` plays, privacy policy applied.
+    #[command(
+        after_help = "Example: trunkline capture --minutes 5 --to morning.jsonl --config trunkline.yaml"
+    )]
+    Capture(capture::CaptureArgs),
     /// Gaps: intervals that no socket proves, and what became of them.
     #[command(subcommand)]
     Gaps(gaps::GapsCommand),
@@ -149,6 +158,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Demo(args) => demo::demo(&args, output),
         Command::Simulate(args) => simulate::simulate(args, output),
         Command::Subscriptions(args) => subscriptions::subscriptions(&args, output),
+        Command::Capture(args) => capture::capture(&args, output),
         Command::Schema(command) => schema::schema(command, output),
         Command::Gaps(command) => gaps::gaps(command, output),
         Command::Coverage(args) => coverage::coverage(&args, output),
@@ -169,7 +179,11 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
 
 /// File, environment, then flags.
 fn configuration(args: &ConfigArgs) -> Result<Config, ProcessError> {
-    load(args.config.as_deref(), &environment(args))
+    configuration_for(Purpose::Run, args)
+}
+
+fn configuration_for(purpose: Purpose, args: &ConfigArgs) -> Result<Config, ProcessError> {
+    load_for(purpose, args.config.as_deref(), &environment(args))
         .map_err(|mistakes| ProcessError::text(ExitCode::Config, mistakes.to_string()))
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::reload::{self, Reload};
+use super::signals::Signals;
 use super::{ConfigArgs, configuration, service_runtime};
 use crate::app::{App, Options};
 use crate::config::{Config, LogFormat, Mode};
@@ -28,24 +29,21 @@ pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
 }
 
 async fn serve(config: &Config, mut reload: Reload) -> Result<ExitCode, ProcessError> {
-    let failed = |error: std::io::Error| ProcessError::new(ExitCode::Internal, &error);
-    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
-    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
-    let mut hangup = signal(SignalKind::hangup()).map_err(failed)?;
+    let mut signals = Signals::new()?;
+    let mut hangup = signal(SignalKind::hangup())
+        .map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
     let mode = if config.genesys.mode == Mode::Direct { "direct" } else { "channels" };
     let options = Options { mode, timings: failpoint::timings(), ..Options::default() };
     let mut app = tokio::select! {
         biased;
-        _ = terminate.recv() => return Ok(ExitCode::Done),
-        _ = interrupt.recv() => return Ok(ExitCode::Done),
+        () = signals.caught() => return Ok(ExitCode::Done),
         app = App::start(config, options) => app?,
     };
     failpoint::pass("start.done");
     let failure = loop {
         tokio::select! {
             biased;
-            _ = terminate.recv() => break None,
-            _ = interrupt.recv() => break None,
+            () = signals.caught() => break None,
             failure = app.failed() => break Some(failure),
             _ = hangup.recv() => reload.look(&app, true),
             () = tokio::time::sleep(reload::EVERY) => reload.look(&app, false),
@@ -59,8 +57,7 @@ async fn serve(config: &Config, mut reload: Reload) -> Result<ExitCode, ProcessE
     tokio::select! {
         biased;
         stopped = app.stop() => stopped.map(|()| ExitCode::Done),
-        _ = terminate.recv() => Err(forced()),
-        _ = interrupt.recv() => Err(forced()),
+        () = signals.caught() => Err(forced()),
     }
 }
 

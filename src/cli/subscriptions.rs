@@ -1,7 +1,5 @@
 //! What would be subscribed.
 
-use std::time::Duration;
-
 use serde_json::json;
 use trunkline_protocol::domain::Dice;
 use trunkline_protocol::subscriptions::expand;
@@ -10,13 +8,10 @@ use trunkline_protocol::timings::Timings;
 use super::{ConfigArgs, Output, configuration, runtime, say};
 use crate::app;
 use crate::clock::Clock;
-use crate::control::Control;
 use crate::error::{ExitCode, ProcessError};
 use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::supervisor::Supervisor;
-
-const PATIENCE: Duration = Duration::from_secs(60);
 
 pub(super) fn subscriptions(args: &ConfigArgs, output: Output) -> Result<ExitCode, ProcessError> {
     let config = configuration(args)?;
@@ -29,20 +24,11 @@ pub(super) fn subscriptions(args: &ConfigArgs, output: Output) -> Result<ExitCod
         let mut dice = Dice::new(0);
         let clients =
             app::clients(&config, &http, &timings, clock, &metrics, &mut dice, &mut tasks);
-        let asked = async {
+        app::in_time(async {
             app::org_id(&clients).await?;
-            let Some(client) = clients.first() else {
-                return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
-            };
-            Control::wanted(&app::topic_settings(&config), client).await.map_err(|error| {
-                let denied = error.status() == Some(403);
-                let code = if denied { ExitCode::Permission } else { ExitCode::Unavailable };
-                ProcessError::new(code, &error)
-            })
-        };
-        tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| {
-            Err(ProcessError::text(ExitCode::Unavailable, "the platform does not answer"))
+            app::plan(&config, &clients).await
         })
+        .await
     })?;
     match output {
         Output::Json => say(&json!({"shards": shards}).to_string()),

@@ -40,6 +40,15 @@ pub fn environment() -> BTreeMap<String, String> {
     std::env::vars().collect()
 }
 
+/// What a configuration is for: what else it holds is not asked for, and not looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// The service.
+    Run,
+    /// Hearing alone, without brokers and registry.
+    Hear,
+}
+
 /// Reads a file, if any, and the environment, and checks the result.
 ///
 /// # Errors
@@ -48,20 +57,43 @@ pub fn load(
     path: Option<&Path>,
     environment: &BTreeMap<String, String>,
 ) -> Result<Config, ConfigError> {
-    let Some(path) = path else { return parse("", "configuration", environment) };
+    load_for(Purpose::Run, path, environment)
+}
+
+/// As [`load`], for something else than the service.
+///
+/// # Errors
+/// [`ConfigError`] with every mistake that was found.
+pub fn load_for(
+    purpose: Purpose,
+    path: Option<&Path>,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, ConfigError> {
+    let Some(path) = path else {
+        return parse_for(purpose, "", "configuration", environment);
+    };
     let source = path.display().to_string();
     let text = std::fs::read_to_string(path).map_err(|error| {
         let (source, field) = (source.clone(), ".".to_owned());
         ConfigError(vec![Mistake { source, field, problem: format!("cannot be read: {error}") }])
     })?;
-    parse(&text, &source, environment)
+    parse_for(purpose, &text, &source, environment)
 }
 
-/// The same for the text of a file; `source` names it in mistakes.
+/// As [`load`], for the text of a file; `source` names it in mistakes.
 ///
 /// # Errors
 /// [`ConfigError`] with every mistake that was found.
 pub fn parse(
+    text: &str,
+    source: &str,
+    environment: &BTreeMap<String, String>,
+) -> Result<Config, ConfigError> {
+    parse_for(Purpose::Run, text, source, environment)
+}
+
+fn parse_for(
+    purpose: Purpose,
     text: &str,
     source: &str,
     environment: &BTreeMap<String, String>,
@@ -105,7 +137,7 @@ pub fn parse(
     })?;
     let mut config = config;
     let mut further = Vec::new();
-    super::validate::check(&mut config, source, &mut further);
+    super::validate::check(&mut config, purpose, source, &mut further);
     // what was removed above is not missed
     let named: Vec<String> = bad.iter().map(|(path, _)| shown(path)).collect();
     let is_named = |field: &str| {

@@ -2,30 +2,28 @@
 
 use std::path::Path;
 
-use super::load::Mistake;
+use super::load::{Mistake, Purpose};
 use super::{Config, Mode, Proxy, Secret};
 use crate::genesys::regions::{REGIONS, domain_of};
 use crate::kafka::settings::{FIXED, KafkaSettings};
 
 /// Checks a configuration and reads the files it names.
-pub(super) fn check(config: &mut Config, source: &str, mistakes: &mut Vec<Mistake>) {
+pub(super) fn check(
+    config: &mut Config,
+    purpose: Purpose,
+    source: &str,
+    mistakes: &mut Vec<Mistake>,
+) {
     let mut wrong = |field: &str, problem: String| {
         let (source, field) = (source.to_owned(), field.to_owned());
         mistakes.push(Mistake { source, field, problem });
     };
     genesys(config, &mut wrong);
     clients(config, &mut wrong);
-    kafka(config, &mut wrong);
-    if config.schema_registry.url.is_empty() {
-        wrong("schema_registry.url", "is required, e.g. http://registry:8081".to_owned());
+    if purpose == Purpose::Run {
+        kafka(config, &mut wrong);
+        registry(config, &mut wrong);
     }
-    let registry = &mut config.schema_registry;
-    secret(
-        &mut registry.password,
-        registry.password_file.as_deref(),
-        "schema_registry.password_file",
-        &mut wrong,
-    );
     proxy(&mut config.genesys.proxy, &mut wrong);
     if config.privacy.preset.is_none() {
         wrong(
@@ -218,6 +216,15 @@ fn kafka(config: &mut Config, wrong: &mut impl FnMut(&str, String)) {
         "kafka.sasl_password_file",
         wrong,
     );
+}
+
+fn registry(config: &mut Config, wrong: &mut impl FnMut(&str, String)) {
+    let registry = &mut config.schema_registry;
+    if registry.url.is_empty() {
+        wrong("schema_registry.url", "is required, e.g. http://registry:8081".to_owned());
+    }
+    let file = registry.password_file.as_deref();
+    secret(&mut registry.password, file, "schema_registry.password_file", wrong);
 }
 
 /// A secret from its file, without the line's end.

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use secrecy::SecretString;
+use trunkline_protocol::channel::CHANNELS_AT_MOST as QUOTA;
 use trunkline_protocol::domain::Dice;
 use trunkline_protocol::subscriptions::expand;
 use trunkline_protocol::timings::Timings;
@@ -19,8 +20,6 @@ use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::supervisor::Supervisor;
 
-/// Channels under one OAuth client, as documented.
-const QUOTA: u32 = 20;
 /// Places that are left free when a channel is made to find something out.
 const SPARE: u32 = 4;
 const CLOCK_MS: i64 = 10_000;

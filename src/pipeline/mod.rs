@@ -13,6 +13,7 @@
 
 mod beside;
 mod standby;
+mod understand;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -27,21 +28,22 @@ use trunkline_protocol::privacy::{Policy, read_withheld};
 use trunkline_protocol::seeded::{Bug, planted};
 use trunkline_protocol::sequence::Logged;
 use trunkline_protocol::spool::Kind;
-use trunkline_protocol::topic::class_of;
 
 use crate::clock::Clock;
-use crate::decode::{body, open::Opener};
+use crate::decode::open::Opener;
 use crate::encode::Encoder;
 use crate::failpoint;
 use crate::kafka::tail::Tailed;
 use crate::observe::flow::{Flow, InFlight};
 use crate::publish::{self, Destination, Parcel, PublishError, Record, quarantine, router::Router};
-use crate::sequence::{self, Kept, Understood};
+use crate::sequence::{self, Kept};
 use crate::session::Heard;
 use crate::spool::{ReadBack, Spool, SpoolError};
 use crate::supervisor::Supervisor;
-use beside::{class_heard, governed, heard_at, number, size, spooled, unreadable};
+use beside::{class_heard, governed, heard_at, number, size, spooled};
 pub use standby::{Passed, Plan, Standby};
+pub use understand::{Ear, write_down};
+use understand::{govern, understand};
 
 /// The stages, ready to run.
 pub struct Stages {
@@ -160,23 +162,15 @@ impl Pipeline {
                     deadline = Some(self.stages.clock.mono() + self.stages.flush_deadline);
                     self.stages.sequence.finish(&mut self.kept);
                 }
-                Wake::Heard(_) => self.understand(heard.drain(..)),
+                Wake::Heard(_) => {
+                    let stages = (&mut self.stages.opener, &mut self.stages.sequence);
+                    understand(stages, heard.drain(..), &mut self.kept);
+                }
                 Wake::Due => self.stages.sequence.handle_timeout(&mut self.kept),
             }
-            self.govern(before);
+            govern(&self.stages.policy, self.stages.opener.org(), &mut self.kept, before);
             self.append(before);
         }
-    }
-
-    /// Applies the privacy policy to what was kept since the last time. Its identity is taken, so
-    /// duplicates cost nothing here; from here on only what the policy leaves is held or written.
-    fn govern(&mut self, from: usize) {
-        let Stages { policy, opener, .. } = &self.stages;
-        if policy.is_none() || self.kept.len() == from {
-            return;
-        }
-        let fresh = self.kept.split_off(from);
-        self.kept.extend(fresh.into_iter().map(|kept| governed(policy, opener.org(), kept)));
     }
 
     /// Shows what waits, wherever it does.
@@ -357,41 +351,6 @@ impl Pipeline {
         }
     }
 
-    /// 2 UNDERSTAND and 3 KEEP ONCE, in the order of arrival; messages that follow each other are
-    /// opened together.
-    fn understand(&mut self, heard: impl Iterator<Item = Heard>) {
-        let (mut frames, mut tickets) = (Vec::with_capacity(BATCH), Vec::with_capacity(BATCH));
-        for heard in heard {
-            let other = match heard {
-                Heard::Frame(frame, ticket) => {
-                    frames.push(frame);
-                    tickets.push(ticket);
-                    continue;
-                }
-                Heard::Opened { epoch, leg, joining } => Understood::Opened { epoch, leg, joining },
-                Heard::Pong { epoch, sent } => Understood::Pong { epoch, sent },
-                Heard::Ended { epoch, leg, reason } => Understood::Ended { epoch, leg, reason },
-                Heard::Binary { raw, received, epoch, ticket } => {
-                    Understood::Rejected(self.stages.opener.binary(raw, received, epoch), ticket)
-                }
-            };
-            self.open(&mut frames, &mut tickets);
-            self.stages.sequence.take(other, &mut self.kept);
-        }
-        self.open(&mut frames, &mut tickets);
-    }
-
-    fn open(&mut self, frames: &mut Vec<Frame>, tickets: &mut Vec<InFlight>) {
-        let opened = self.stages.opener.open_all(frames);
-        for (opened, ticket) in opened.into_iter().zip(tickets.drain(..)) {
-            let understood = match opened {
-                Ok(event) => Understood::Event(event, ticket),
-                Err(rejected) => Understood::Rejected(rejected, ticket),
-            };
-            self.stages.sequence.take(understood, &mut self.kept);
-        }
-    }
-
     /// 4 WRITE DOWN and 5 HAND OVER, as far as there is room.
     fn hand_over(&mut self) -> Result<(), PublishError> {
         self.stages.publish.advance()?;
@@ -482,22 +441,14 @@ impl Pipeline {
     fn record(&mut self, event: &Event, ticket: InFlight, number: u64) {
         let Stages { opener, policy, encoder, router, publish, max_record_bytes, .. } =
             &mut self.stages;
-        let facts = match body::read(event) {
-            Ok(facts) => facts,
-            Err(error) => {
-                let rejected = unreadable(policy, opener.org(), event, &error);
+        let whose = (opener.org(), &*policy);
+        let (facts, value) = match write_down(event, whose, encoder, *max_record_bytes) {
+            Ok(written) => written,
+            Err(rejected) => {
                 self.reject(&rejected, ticket, number);
                 return;
             }
         };
-        let value = encoder.encode(event, &facts, class_of);
-        if value.len() > *max_record_bytes {
-            let detail = format!("the record has {} bytes", value.len());
-            let reason = RejectReason::TooLarge;
-            let rejected = quarantine::of_event(event, opener.org(), reason, detail);
-            self.reject(&rejected, ticket, number);
-            return;
-        }
         let record = Record {
             destination: Destination::Events,
             number: Some(number),

@@ -25,6 +25,16 @@ def settings(folder: str, text: str) -> tuple[str, str]:
     return "--settings", path
 
 
+def make_channel(sim: Sim):
+    basic = base64.b64encode(b"sim-client:sim-secret").decode()
+    login = urllib.request.Request(f"{sim.url}/oauth/token", data=b"grant_type=client_credentials", method="POST", headers={
+        "authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"})
+    token = json.loads(urllib.request.urlopen(login, timeout=5).read())["access_token"]
+    make = urllib.request.Request(f"{sim.url}/api/v2/notifications/channels", data=b"", method="POST",
+                                  headers={"authorization": f"Bearer {token}"})
+    urllib.request.urlopen(make, timeout=5).read()
+
+
 class Doctor(unittest.TestCase):
     def failed(self, tree: dict, check: str, *words: str, flags=("--no-channel",)):
         code, said = examined(tree, *flags)
@@ -79,17 +89,8 @@ class Doctor(unittest.TestCase):
     def test_a_client_whose_channels_are_used_up_is_named(self):
         with Stand() as stand, Sim("--rate", "10") as sim:
             for _ in range(20):
-                self.make_channel(sim)
+                make_channel(sim)
             self.failed(config(stand, sim.url), "channels", "20 of 20", "2 are needed", "one of its own", flags=())
-
-    def make_channel(self, sim: Sim):
-        basic = base64.b64encode(b"sim-client:sim-secret").decode()
-        login = urllib.request.Request(f"{sim.url}/oauth/token", data=b"grant_type=client_credentials", method="POST", headers={
-            "authorization": f"Basic {basic}", "content-type": "application/x-www-form-urlencoded"})
-        token = json.loads(urllib.request.urlopen(login, timeout=5).read())["access_token"]
-        make = urllib.request.Request(f"{sim.url}/api/v2/notifications/channels", data=b"", method="POST",
-                                      headers={"authorization": f"Bearer {token}"})
-        urllib.request.urlopen(make, timeout=5).read()
 
 
 if __name__ == "__main__":

@@ -12,8 +12,8 @@ use crate::timings::Timings;
 
 /// Channels used of those an OAuth client may have (I11): the rest is room for dead ones.
 pub const CHANNELS_PER_CLIENT: u32 = 16;
-/// One more takes another one away: those without a socket first (documented). Dead ones cannot be
-/// deleted and count for a day.
+/// Channels an OAuth client may have. One more takes another one away: those without a socket first
+/// (documented). Dead ones cannot be deleted and count for a day.
 pub const CHANNELS_AT_MOST: u32 = 20;
 
 /// What the platform said about a channel it created. The id is a bearer secret.
