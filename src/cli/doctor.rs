@@ -40,7 +40,8 @@ pub(super) fn doctor(args: &DoctorArgs, output: Output) -> Result<ExitCode, Proc
     Ok(if failed == 0 { ExitCode::Done } else { ExitCode::Failed })
 }
 
-fn line(finding: &Finding) -> String {
+/// A finding for people.
+pub(super) fn line(finding: &Finding) -> String {
     let verdict = match finding.verdict {
         Verdict::Ok => "ok",
         Verdict::Warn => "warn",

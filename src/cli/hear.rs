@@ -122,6 +122,12 @@ impl Hearing {
         self.status.topics_refused.len()
     }
 
+    /// Channels that are down at the end.
+    pub(super) fn not_live(&self) -> usize {
+        let down = |channel: &&ChannelStatus| !matches!(channel.state, "live" | "spare");
+        self.status.channels.iter().filter(down).count()
+    }
+
     /// The same for programs.
     pub(super) fn json(&self) -> Value {
         let part = |part: &Interval| json!({"from_ms": part.from.0, "to_ms": part.to.0});

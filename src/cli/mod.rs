@@ -8,6 +8,7 @@ mod check;
 mod coverage;
 mod demo;
 mod doctor;
+mod dry_run;
 mod explain;
 mod gaps;
 mod hear;
@@ -78,8 +79,10 @@ pub struct ConfigArgs {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// Run the connector until it is told to stop.
-    #[command(after_help = "Example: trunkline run --config trunkline.yaml")]
-    Run(ConfigArgs),
+    #[command(
+        after_help = "Examples:\n  trunkline run --config trunkline.yaml\n  trunkline run --dry-run --seconds 60 --config trunkline.yaml"
+    )]
+    Run(run::RunArgs),
     /// Check a configuration without a network; name every mistake.
     #[command(after_help = "Example: trunkline check --config trunkline.yaml")]
     Check(ConfigArgs),
@@ -152,7 +155,7 @@ pub enum Command {
 pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
     let output = cli.output;
     match cli.command {
-        Command::Run(args) => run::run(&args),
+        Command::Run(args) => run::run(&args, output),
         Command::Check(args) => check::check(&args, output),
         Command::Doctor(args) => doctor::doctor(&args, output),
         Command::Demo(args) => demo::demo(&args, output),

@@ -2,25 +2,43 @@
 
 use std::time::Duration;
 
+use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::dry_run::dry_run;
 use super::reload::{self, Reload};
 use super::signals::Signals;
-use super::{ConfigArgs, configuration, service_runtime};
+use super::{ConfigArgs, Output, configuration, service_runtime};
 use crate::app::{App, Options};
 use crate::config::{Config, LogFormat, Mode};
 use crate::error::{ExitCode, ProcessError};
 use crate::failpoint;
 use crate::observe::logging::{self, LogSettings};
 
-pub(super) fn run(args: &ConfigArgs) -> Result<ExitCode, ProcessError> {
+/// How it runs.
+#[derive(Args, Clone, Debug)]
+pub struct RunArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Do everything but Kafka and the spool for a while; say what would be written.
+    #[arg(long)]
+    dry_run: bool,
+    /// How long a dry run listens, from the first live channel on.
+    #[arg(long, value_name = "N", default_value_t = 30, requires = "dry_run", value_parser = clap::value_parser!(u64).range(1..=86_400))]
+    seconds: u64,
+}
+
+pub(super) fn run(args: &RunArgs, output: Output) -> Result<ExitCode, ProcessError> {
     let _armed = failpoint::arm();
-    let config = configuration(args)?;
+    let config = configuration(&args.config)?;
     let settings =
         LogSettings { json: config.log.format == LogFormat::Json, level: config.log.level.clone() };
     let level = logging::start(&settings)
         .map_err(|problem| ProcessError::text(ExitCode::Config, problem))?;
-    let reload = Reload::new(args, config.clone(), level);
+    if args.dry_run {
+        return dry_run(&config, args.seconds, output);
+    }
+    let reload = Reload::new(&args.config, config.clone(), level);
     let runtime = service_runtime()?;
     let result = runtime.block_on(serve(&config, reload));
     // whatever still blocks a thread must not keep the process alive

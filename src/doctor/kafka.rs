@@ -71,12 +71,13 @@ fn weakness(config: &Config, problem: &str) -> Finding {
     }
 }
 
-/// The three schemas.
-pub(super) async fn registry(config: &Config) -> Vec<Finding> {
+/// The three schemas; and whether the registry answers, whose first silence ends it.
+pub(super) async fn registry(config: &Config) -> (Vec<Finding>, bool) {
     let mut settings = match app::registry_settings(config) {
         Ok(settings) => settings,
         Err(error) => {
-            return vec![Finding::fail(SCHEMA, error.to_string(), "mend schema_registry.ca_file")];
+            let remedy = "mend schema_registry.ca_file";
+            return (vec![Finding::fail(SCHEMA, error.to_string(), remedy)], false);
         }
     };
     (settings.patience, settings.timeout) = (PATIENCE / 2, settings.timeout.min(PATIENCE / 2));
@@ -100,7 +101,7 @@ pub(super) async fn registry(config: &Config) -> Vec<Finding> {
             Err(error @ (RegistryError::Unavailable { .. } | RegistryError::Settings(_))) => {
                 let remedy = "check schema_registry.url, .username, .password and .ca_file";
                 findings.push(Finding::fail(SCHEMA, error.to_string(), remedy));
-                return findings;
+                return (findings, false);
             }
             Err(error @ RegistryError::Missing { .. }) => {
                 let remedy = "trunkline schema register, with credentials that may";
@@ -112,5 +113,5 @@ pub(super) async fn registry(config: &Config) -> Vec<Finding> {
             }
         });
     }
-    findings
+    (findings, true)
 }

@@ -73,8 +73,13 @@ pub async fn examine(config: &Config, wish: Wish, mut show: impl FnMut(&Finding)
         all.extend(findings);
     };
     tell(platform::examine(config, wish).await);
-    tell(kafka::registry(config).await);
+    tell(schemas(config).await.0);
     tell(kafka::topics(config).await);
     tell(disk::examine(config));
     all
+}
+
+/// Asks the registry for the three schemas; and whether it answers.
+pub async fn schemas(config: &Config) -> (Vec<Finding>, bool) {
+    kafka::registry(config).await
 }

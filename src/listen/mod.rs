@@ -2,6 +2,7 @@
 //! service hears by, and says how long nobody heard.
 
 mod recording;
+mod rehearsal;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
@@ -34,6 +35,7 @@ use crate::supervisor::{Supervisor, TaskEnd, Uninvited};
 
 pub use crate::sequence::Kept;
 pub use recording::{Captured, Recording};
+pub use rehearsal::{Rehearsal, Written};
 
 /// A command that hears.
 pub struct Listening {

@@ -25,6 +25,13 @@ def settings(folder: str, text: str) -> tuple[str, str]:
     return "--settings", path
 
 
+def register(stand: Stand, subject: str, schema: dict):
+    body = json.dumps({"schema": json.dumps(schema)}).encode()
+    headers = {"content-type": "application/vnd.schemaregistry.v1+json"}
+    url = f"{stand.registry}/subjects/{subject}/versions"
+    urllib.request.urlopen(urllib.request.Request(url, data=body, method="POST", headers=headers), timeout=5).read()
+
+
 def make_channel(sim: Sim):
     basic = base64.b64encode(b"sim-client:sim-secret").decode()
     login = urllib.request.Request(f"{sim.url}/oauth/token", data=b"grant_type=client_credentials", method="POST", headers={
