@@ -50,5 +50,8 @@ pub(super) fn line(finding: &Finding) -> String {
     };
     let Finding { check, found, remedy, .. } = finding;
     let remedy = remedy.as_ref().map(|remedy| format!("; {remedy}")).unwrap_or_default();
-    format!("{verdict:<4}  {check:<12}  {found}{remedy}")
+    // one line for each, whatever the other side says
+    let text: Vec<String> =
+        format!("{found}{remedy}").lines().map(|line| line.trim().to_owned()).collect();
+    format!("{verdict:<4}  {check:<12}  {}", text.join("; "))
 }

@@ -58,6 +58,15 @@ time_t time(time_t *at) {
 """
 
 
+def shifted(folder: str, seconds: int) -> dict:
+    """An environment in which a process takes another time of day for the right one."""
+    source, library = pathlib.Path(folder) / "shift.c", pathlib.Path(folder) / "shift.so"
+    source.write_text(SHIFT)
+    command = ["cc", "-shared", "-fPIC", f"-DSECONDS=({seconds})", "-o", library, source, "-ldl"]
+    subprocess.run(command, check=True)
+    return {**os.environ, "LD_PRELOAD": str(library)}
+
+
 class WrongClock(unittest.TestCase):
     def test_an_hour_ahead(self):
         self.run_off(3_600)
@@ -68,8 +77,7 @@ class WrongClock(unittest.TestCase):
     def run_off(self, seconds: int):
         with Stand() as stand, Sim("--rate", "50", "--wait-for-channels", "2") as sim, tempfile.TemporaryDirectory() as folder:
             began = time.time()
-            env = {**os.environ, "LD_PRELOAD": self.preloaded(folder, seconds)}
-            with Trunkline(config(stand, sim.url), env=env).wait_ready() as app:
+            with Trunkline(config(stand, sim.url), env=shifted(folder, seconds)).wait_ready() as app:
                 self.assertTrue(wait_for(lambda: abs(time.time() - proven(app)) < 25 and total(app, "trunkline_events_published_total") > 200, 40))
                 self.assertTrue(wait_for(lambda: "clock_wrong" in app.codes(), 5))
                 self.assertAlmostEqual(total(app, "trunkline_clock_ahead_seconds"), seconds, delta=3)
@@ -83,14 +91,6 @@ class WrongClock(unittest.TestCase):
                     self.assertTrue(began - 2 < at < ended + 2, f"{at} is not between {began} and {ended}")
             for raw in stand.records(STATE):
                 self.assertTrue(began - 2 < raw["timestamp"] / 1000 < ended + 2)
-
-    def preloaded(self, folder: str, seconds: int) -> str:
-        """A library that shifts what the process takes for the time of day."""
-        source, library = pathlib.Path(folder) / "shift.c", pathlib.Path(folder) / "shift.so"
-        source.write_text(SHIFT)
-        command = ["cc", "-shared", "-fPIC", f"-DSECONDS=({seconds})", "-o", library, source, "-ldl"]
-        subprocess.run(command, check=True)
-        return str(library)
 
 
 if __name__ == "__main__":

@@ -2,11 +2,14 @@
 
 import base64
 import json
+import pathlib
+import subprocess
 import tempfile
 import unittest
 import urllib.request
 
-from harness import Sim, Stand, ask, config
+from harness import BINARY, EVENTS, Sim, Stand, ask, config
+from test_clock import shifted
 
 
 def examined(tree: dict, *flags) -> tuple[int, dict]:
@@ -98,6 +101,62 @@ class Doctor(unittest.TestCase):
             for _ in range(20):
                 make_channel(sim)
             self.failed(config(stand, sim.url), "channels", "20 of 20", "2 are needed", "one of its own", flags=())
+
+    def lines(self, tree: dict, *flags, **kwargs) -> tuple[int, list[str]]:
+        """Exit code, and what people see."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = pathlib.Path(folder) / "trunkline.yaml"
+            path.write_text(json.dumps({**tree, "spool": {"dir": folder + "/spool"}}))
+            command = [BINARY, "doctor", "--config", path, *flags]
+            run = subprocess.run([str(c) for c in command], capture_output=True, text=True, timeout=60, **kwargs)
+        *findings, last = run.stdout.splitlines()
+        self.assertRegex(last, r"^\d+ things asked: \d+ failed, \d+ to look at, \d+ not asked$")
+        for line in findings:
+            self.assertRegex(line, r"^(ok  |warn|FAIL|-   )  [a-z]+ +[^ ]", run.stdout)
+        return run.returncode, findings
+
+    def one(self, tree: dict, begins: str, *words: str, flags=("--no-channel",), count=1, **kwargs):
+        """What is wrong is one line, with what was found and what to do."""
+        code, findings = self.lines(tree, *flags, **kwargs)
+        self.assertEqual(code, int(begins.startswith("FAIL")), findings)
+        wrong = [line for line in findings if line.startswith(begins)]
+        fails = [line for line in findings if line.startswith("FAIL")]
+        self.assertEqual((len(wrong), len(fails)), (count, count if code else 0), findings)
+        for word in words:
+            self.assertIn(word, wrong[0])
+
+    def test_seven_things_that_go_wrong_are_a_line_each_with_the_remedy(self):
+        with Stand() as stand, tempfile.TemporaryDirectory() as folder:
+            with Sim("--rate", "10") as sim:
+                right = config(stand, sim.url)
+                wrong_secret = config(stand, sim.url, genesys__clients=[{"id": "sim-client", "secret": "wrong"}])
+                self.one(wrong_secret, "FAIL  login", "genesys.clients[0]", "401", "; check the client's id and secret")
+                weak = config(stand, sim.url, kafka__durability="required")
+                self.one(weak, "FAIL  topic", "replication factor is 1, needed 3", "; repair the topic", count=5)
+                dead = config(stand, sim.url, schema_registry__url="http://127.0.0.1:1")
+                self.one(dead, "FAIL  schema", "127.0.0.1:1", "; check schema_registry.url")
+                for seconds, words in ((3_600, "ahead of"), (-3_600, "behind")):
+                    at = r"the local clock is 3[56]\d\d\.\d s " + words
+                    _, findings = self.lines(right, "--no-channel", env=shifted(folder, seconds))
+                    self.assertRegex(next(f for f in findings if "clock" in f), at)
+                    self.one(right, "warn  clock", words, "; let NTP set it", env=shifted(folder, seconds))
+                self.one(right, "ok    clock", "the local clock is")
+                for _ in range(20):
+                    make_channel(sim)
+                self.one(right, "FAIL  channels", "20 of 20", "2 are needed", "; a channel ends a day after", flags=())
+            missing = settings(folder, '{"missing_permissions": ["conversation:communication:view"]}')
+            with Sim("--rate", "10", *missing) as sim:
+                words = ("v2.users.{id}.conversations is refused", "missing: conversation:communication:view", "; add what is missing to a role")
+                self.one(config(stand, sim.url), "FAIL  permissions", *words, flags=())
+            with Sim("--tls-ca-out", folder + "/right.pem", "--rate", "10") as sim, Sim("--tls-ca-out", folder + "/wrong.pem"):
+                words = ("its certificate is not accepted", "; the authority that signed it belongs into genesys.ca_file")
+                self.one(config(stand, sim.url, genesys__ca_file=folder + "/wrong.pem"), "FAIL  login", *words)
+                self.one(config(stand, sim.url, genesys__ca_file=folder + "/right.pem"), "ok    login")
+
+    def test_a_schema_that_does_not_fit_is_a_line_too(self):
+        with Stand() as stand, Sim("--rate", "10") as sim:
+            register(stand, f"{EVENTS}-value", {"type": "record", "name": "Other", "fields": [{"name": "x", "type": "int"}]})
+            self.one(config(stand, sim.url), "FAIL  schema", f"{EVENTS}-value", "; somebody else registered it")
 
 
 if __name__ == "__main__":
