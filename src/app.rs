@@ -520,6 +520,7 @@ async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>,
     check_topics(settings, &topic_check(config)).await.map_err(|error| {
         let code = match error {
             KafkaError::Unreachable { .. } | KafkaError::Read { .. } => ExitCode::Unavailable,
+            KafkaError::Hidden { .. } => ExitCode::Permission,
             KafkaError::Settings(_)
             | KafkaError::NoTopic { .. }
             | KafkaError::NotCreated { .. }

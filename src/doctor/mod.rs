@@ -74,7 +74,9 @@ pub async fn examine(config: &Config, wish: Wish, mut show: impl FnMut(&Finding)
     };
     tell(platform::examine(config, wish).await);
     tell(schemas(config).await.0);
-    tell(kafka::topics(config).await);
+    let (findings, topics) = kafka::topics(config).await;
+    tell(findings);
+    tell(kafka::rights(config, &topics).await);
     tell(disk::examine(config));
     all
 }

@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, ResourceSpecifier, TopicReplication};
+use rdkafka::metadata::MetadataTopic;
+use rdkafka::types::RDKafkaRespErr as Code;
 
 use super::KafkaError;
 use super::quiet::Quiet;
@@ -141,6 +143,11 @@ fn replicas(
         }
     })?;
     let found = metadata.topics().iter().find(|found| found.name() == topic);
+    if found.and_then(MetadataTopic::error)
+        == Some(Code::RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED)
+    {
+        return Err(KafkaError::Hidden { topic: topic.to_owned() });
+    }
     Ok(found.and_then(|found| found.partitions().first()).map(|first| first.replicas().len()))
 }
 

@@ -5,6 +5,7 @@ pub mod look;
 pub mod producer;
 mod quiet;
 pub mod reader;
+pub mod rights;
 pub mod settings;
 pub mod tail;
 
@@ -60,6 +61,12 @@ pub enum KafkaError {
         /// The topic.
         topic: String,
     },
+    /// The topic is hidden from us.
+    #[error("the brokers do not show topic {topic} to the user of kafka.security")]
+    Hidden {
+        /// The topic.
+        topic: String,
+    },
     /// The topic could not be created.
     #[error("topic {topic} cannot be created: {reason}")]
     NotCreated {
@@ -107,9 +114,10 @@ impl KafkaError {
             Self::Settings(_) => Disposition::Escalate, // the same settings fail again
             Self::Unreachable { .. } => Disposition::Retry, // brokers come back
             Self::NoTopic { .. } | Self::NotCreated { .. } => Disposition::Escalate, // somebody must
-            Self::Weak { .. } => Disposition::Escalate, // a promise cannot be kept
+            Self::Hidden { .. } => Disposition::Escalate, // somebody must grant it
+            Self::Weak { .. } => Disposition::Escalate,   // a promise cannot be kept
             Self::Cleanup { .. } => Disposition::Escalate, // somebody must change it
-            Self::Read { .. } => Disposition::Retry,    // nothing was lost by it
+            Self::Read { .. } => Disposition::Retry,      // nothing was lost by it
         }
     }
 }

@@ -60,7 +60,7 @@ time_t time(time_t *at) {
 
 def shifted(folder: str, seconds: int) -> dict:
     """An environment in which a process takes another time of day for the right one."""
-    source, library = pathlib.Path(folder) / "shift.c", pathlib.Path(folder) / "shift.so"
+    source, library = pathlib.Path(folder) / "shift.c", pathlib.Path(folder) / f"shift{seconds}.so"
     source.write_text(SHIFT)
     command = ["cc", "-shared", "-fPIC", f"-DSECONDS=({seconds})", "-o", library, source, "-ldl"]
     subprocess.run(command, check=True)

@@ -24,7 +24,7 @@ def say(text: str):
     print(f"live: {text}", file=sys.stderr, flush=True)
 
 
-def fetch():
+def fetch(registry: bool):
     """Downloads what is not there; everything comes from Maven Central."""
     CACHE.mkdir(parents=True, exist_ok=True)
     if not (CACHE / "libs.done").exists():
@@ -32,7 +32,7 @@ def fetch():
         command = ["mvn", "-q", "-B", "dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={CACHE / 'libs'}"]
         subprocess.run(command, cwd=HERE / "pom", check=True)
         (CACHE / "libs.done").touch()
-    if not (CACHE / "registry.done").exists():
+    if registry and not (CACHE / "registry.done").exists():
         say("downloading the registry")
         subprocess.run(["mvn", "-q", "-B", "dependency:copy", f"-Dartifact={REGISTRY}", f"-DoutputDirectory={CACHE}"], cwd=CACHE, check=True)
         shutil.rmtree(CACHE / "registry", ignore_errors=True)
@@ -62,20 +62,22 @@ def await_part(what, name: str):
 
 
 class Cluster:
-    """`brokers` Kafka nodes in KRaft mode, each broker and controller, and one registry."""
+    """`brokers` Kafka nodes in KRaft mode, each broker and controller, and one registry unless there is another.
+    `settings` change those of the nodes; clients come by the listener `listener`, to which they say who they are."""
 
-    def __init__(self, brokers: int = 3):
-        self.count = brokers
+    def __init__(self, brokers: int = 3, registry: bool = True, listener: str = "PLAINTEXT", settings: dict | None = None):
+        self.count, self.with_registry, self.listener, self.settings = brokers, registry, listener, settings or {}
         self.children = {}
 
     def __enter__(self):
-        fetch()
+        fetch(self.with_registry)
         self.folder = CACHE / "run"
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
         try:
             self.start_brokers()
-            self.start_registry()
+            if self.with_registry:
+                self.start_registry()
         except BaseException:
             self.__exit__()
             raise
@@ -108,8 +110,8 @@ class Cluster:
                 "process.roles": "broker,controller",
                 "node.id": n,
                 "controller.quorum.bootstrap.servers": ",".join(f"127.0.0.1:{p}" for p in controllers),
-                "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
-                "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+                "listeners": f"{self.listener}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+                "advertised.listeners": f"{self.listener}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
                 "controller.listener.names": "CONTROLLER",
                 "log.dirs": self.folder / f"data{n}",
                 "offsets.topic.replication.factor": replicas,
@@ -124,6 +126,7 @@ class Cluster:
                 "num.network.threads": 2,
                 "num.io.threads": 2,
                 "background.threads": 2,
+                **self.settings,
             }
             path = self.folder / f"{n}.properties"
             path.write_text("".join(f"{key}={value}\n" for key, value in lines.items()))
