@@ -5,6 +5,7 @@ import glob
 import os
 import pathlib
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -67,6 +68,7 @@ class Server:
                        "fsync=off\nsynchronous_commit=off\nfull_page_writes=off\ntimezone='UTC'\nmax_wal_size='2GB'\njit=off\nautovacuum=off\n")
         self._run("pg_ctl", "-D", self.folder / "pg", "-w", "-l", self.folder / "pg.log", "start")
         atexit.register(self.stop)
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # a run that is cut off stops its server, too
         self.databases = 0
 
     def _run(self, program, *arguments):
