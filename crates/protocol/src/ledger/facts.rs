@@ -182,12 +182,12 @@ pub struct Repair {
 }
 
 /// One reading of history over a whole gap, everything of it acknowledged.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Reading {
+    /// When it began: readings are in this order.
+    pub at: Wall,
     /// Which interface of history.
     pub source: Source,
-    /// When it began.
-    pub at: Wall,
     /// Digest over what was read, order aside.
     pub digest: String,
     /// Conversations read.

@@ -153,7 +153,10 @@ impl ShardLedger {
     /// Two writers may know different things of one gap: what is known of it only grows.
     fn add_gap(&mut self, gap: &Gap) {
         let Some(known) = self.gaps.get_mut(&gap.gap) else {
-            self.gaps.insert(gap.gap, gap.clone());
+            let mut gap = gap.clone();
+            gap.repair.reads.sort_unstable();
+            gap.repair.reads.dedup();
+            self.gaps.insert(gap.gap, gap);
             return;
         };
         match (known.repair.outcome, gap.repair.outcome) {
@@ -178,7 +181,7 @@ impl ShardLedger {
                 known.repair.reads.push(reading.clone());
             }
         }
-        known.repair.reads.sort_by_key(|reading| (reading.at, reading.source));
+        known.repair.reads.sort_unstable(); // by all they say: two may have begun at one moment
         known.repair.outcome = min_some(known.repair.outcome, gap.repair.outcome);
         known.repair.closed_at = min_some(known.repair.closed_at, gap.repair.closed_at);
     }

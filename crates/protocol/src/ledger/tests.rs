@@ -159,6 +159,24 @@ fn facts_survive_their_way_through_the_state_topic() {
     }
 }
 
+#[test]
+fn two_readings_of_one_moment_are_in_one_order_whoever_told_first() {
+    let gap = |reads: &[u64]| {
+        let (gap, class, recorded_at) = (GapId([1; 16]), QUEUES.to_owned(), Wall(9));
+        let reading = |rows: &u64| {
+            let (source, digest) = (Source::Query, "d".to_owned());
+            let (at, complete_to) = (Wall(8), None);
+            Reading { at, source, digest, rows: *rows, written: 0, complete_to, missing: 0 }
+        };
+        let reads = reads.iter().map(reading).collect();
+        let repair = Repair { reads, outcome: None, closed_at: None };
+        let (from, to, cause) = (Wall(1), Some(Wall(5)), GapCause::Crash);
+        Fact::Gap(Gap { gap, class, topics: Vec::new(), from, to, cause, recorded_at, repair })
+    };
+    assert_eq!(ledger(&[gap(&[7]), gap(&[3])]), ledger(&[gap(&[3]), gap(&[7])]));
+    assert_eq!(ledger(&[gap(&[7, 3, 7])]), ledger(&[gap(&[3, 7]), gap(&[7])]));
+}
+
 fn any_fact() -> impl Strategy<Value = (WriterId, Fact)> {
     let interval = (0_i64..50, 1_i64..30).prop_map(|(from, len)| at(from, from + len));
     // an epoch has one beginning and its claims one start, as writers keep it
