@@ -15,6 +15,7 @@ use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::producer::STALL;
+use trunkline_protocol::seats::Seats;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
@@ -765,6 +766,16 @@ pub async fn org_id(clients: &[Client]) -> Result<String, ProcessError> {
             }
         }
     }
+}
+
+/// Channels of so many shards, as this process gives them to its clients.
+#[must_use]
+pub fn seats(config: &Config, shards: usize) -> Seats {
+    let genesys = &config.genesys;
+    let (clients, processes) = (genesys.clients.len(), genesys.processes_per_client);
+    let mut seats = Seats::new(genesys.channels_per_shard, clients, processes);
+    seats.grow(u16::try_from(shards).unwrap_or(u16::MAX));
+    seats
 }
 
 /// Topics as configured.

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use secrecy::SecretString;
 use trunkline_protocol::channel::CHANNELS_AT_MOST as QUOTA;
 use trunkline_protocol::domain::Dice;
+use trunkline_protocol::seats::{Lacking, Seats};
 use trunkline_protocol::subscriptions::expand;
 use trunkline_protocol::timings::Timings;
 use trunkline_protocol::topic::class_of;
@@ -82,9 +83,13 @@ pub(super) async fn examine(config: &Config, wish: Wish) -> Vec<Finding> {
         ),
         topics => Finding::ok("topics", format!("{topics} topics in {} shards", plan.len())),
     });
+    let seats = app::seats(config, plan.len());
+    let each = seats.each();
     for client in &mut known {
-        findings.push(channels(config, &http, client, plan.len()).await);
+        let needed = each.get(client.index).copied().unwrap_or_default();
+        findings.push(channels(&http, client, needed).await);
     }
+    findings.extend(lacking(&seats));
     findings.extend(permissions(&http, &known, &plan, wish).await);
     if let Some(first) = known.first() {
         findings.push(history(&http, first).await);
@@ -169,12 +174,31 @@ async fn plan(
     }
 }
 
-async fn channels(config: &Config, http: &Http, client: &mut Known, shards: usize) -> Finding {
-    let (index, clients) = (client.index, config.genesys.clients.len().max(1));
-    let ours = (0..shards).filter(|shard| shard % clients == index).count();
-    let needed = u32::try_from(ours)
-        .unwrap_or(u32::MAX)
-        .saturating_mul(config.genesys.channels_per_shard.into());
+/// What does not fit.
+fn lacking(seats: &Seats) -> Option<Finding> {
+    let Lacking { channels, shards, clients } = seats.lacking();
+    if channels == 0 {
+        return None;
+    }
+    let remedy = format!(
+        "add {clients} to genesys.clients, or set genesys.channels_per_shard to 1 where another replica hears as well"
+    );
+    Some(match shards {
+        0 => Finding::warn(
+            "channels",
+            format!(
+                "{channels} channels have no room: some shards are heard by fewer than genesys.channels_per_shard"
+            ),
+            remedy,
+        ),
+        shards => {
+            Finding::fail("channels", format!("{shards} shards would be heard by nobody"), remedy)
+        }
+    })
+}
+
+async fn channels(http: &Http, client: &mut Known, needed: usize) -> Finding {
+    let (index, needed) = (client.index, u32::try_from(needed).unwrap_or(u32::MAX));
     match http.count_channels(&client.token).await.0 {
         Err(error) => {
             unanswered("channels", &error, "notifications need no permission of their own")

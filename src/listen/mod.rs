@@ -4,7 +4,7 @@
 mod recording;
 mod rehearsal;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeSet, VecDeque};
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
@@ -122,7 +122,7 @@ impl Listening {
             clock,
             timings,
             channels_per_shard,
-            topics,
+            topics: watch::Sender::new(topics).subscribe(),
             session: SessionParts {
                 clock,
                 transport,
@@ -231,7 +231,13 @@ fn uninvited(ended: TaskEnd) -> ProcessError {
 
 fn nothing() -> TopicSettings {
     let refresh = Duration::from_secs(3_600);
-    TopicSettings { queues: Source::None, users: Source::None, extra: Vec::new(), refresh }
+    TopicSettings {
+        queues: Source::None,
+        users: Source::None,
+        extra: Vec::new(),
+        refresh,
+        requests_per_minute: 0, // nothing is listed
+    }
 }
 
 /// What is wanted now, by name, if there are channels left for it.
@@ -242,8 +248,10 @@ async fn wanted(config: &Config, clients: &[Client]) -> Result<TopicSettings, Pr
         let text = "nothing would be subscribed: name queues, users or topics in subscriptions";
         return Err(ProcessError::text(ExitCode::Config, text));
     }
-    for (index, needed) in needed(config, plan.len()) {
-        let Some(client) = clients.get(index) else { continue };
+    for (index, (client, needed)) in
+        clients.iter().zip(app::seats(config, plan.len()).each()).enumerate()
+    {
+        let needed = u32::try_from(needed).unwrap_or(u32::MAX);
         let counted = client.call(Endpoint::Channels, Priority::Verify, |http, token| async move {
             http.count_channels(&token).await
         });
@@ -256,16 +264,4 @@ async fn wanted(config: &Config, clients: &[Client]) -> Result<TopicSettings, Pr
         }
     }
     Ok(TopicSettings { extra: extra.into_iter().collect(), ..nothing() })
-}
-
-/// Channels that each client is needed for, by its index.
-fn needed(config: &Config, shards: usize) -> BTreeMap<usize, u32> {
-    let clients = config.genesys.clients.len().max(1);
-    let mut needed = BTreeMap::new();
-    for shard in 0..shards {
-        for ordinal in 0..usize::from(config.genesys.channels_per_shard) {
-            *needed.entry((shard + ordinal) % clients).or_default() += 1;
-        }
-    }
-    needed
 }

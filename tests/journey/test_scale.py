@@ -4,7 +4,7 @@ import json
 import time
 import unittest
 
-from harness import Sim, Stand, Trunkline, config, get, total, wait_for
+from harness import Sim, Stand, Trunkline, ask, config, get, total, wait_for
 
 TOPICS, SHARDS, QUOTA = 12_000, 12, 20
 NAMES = ["a", "b"]
@@ -53,3 +53,8 @@ class Scale(unittest.TestCase):
                 check = lambda: status(app)["checks"]["channels"]
                 self.assertTrue(wait_for(lambda: "1 shards have no channel" in check()["detail"], 20), check())
                 self.assertFalse(check()["ok"])
+                _, (doctor,), _ = ask({**tree, "subscriptions": {**tree["subscriptions"], "topics": topics[:12_000]}}, "doctor", "--no-channel")
+                found = [finding for finding in doctor["findings"] if finding["check"] == "channels" and "no room" in finding["found"]]
+                self.assertEqual([finding["verdict"] for finding in found], ["warn"], doctor)
+                self.assertIn("8 channels have no room", found[0]["found"])
+                self.assertIn("add 1 to genesys.clients", found[0]["remedy"])

@@ -67,6 +67,12 @@ impl Seats {
         self.given.get(&leg).copied()
     }
 
+    /// Channels that are given away under each client.
+    #[must_use]
+    pub fn each(&self) -> Vec<usize> {
+        (0..self.clients).map(|client| self.used(client)).collect()
+    }
+
     /// Legs that have a place.
     #[must_use]
     pub fn legs(&self) -> BTreeSet<Leg> {
