@@ -157,8 +157,14 @@ pub struct Keeper {
     /// Lists of written records by this process, by gap.
     lists: BTreeMap<GapId, u32>,
     look_at: Option<Wall>,
+    /// Epochs whose end was told and whose beginning was not yet: the one is known to whoever reads a
+    /// socket, the other to whoever opened it.
+    ended_early: VecDeque<(EpochId, EndReason)>,
     actions: VecDeque<Action>,
 }
+
+/// Ends without a beginning that are remembered: the beginning follows within moments, or never.
+const ENDED_EARLY: usize = 64;
 
 impl Keeper {
     /// Knows nothing yet; `me` is this process.
@@ -177,6 +183,7 @@ impl Keeper {
             replicas: BTreeMap::new(),
             lists: BTreeMap::new(),
             look_at: None,
+            ended_early: VecDeque::new(),
             actions: VecDeque::new(),
         }
     }
@@ -282,6 +289,10 @@ impl Keeper {
                 for (id, own) in self.on_socket(epoch) {
                     own.ended = true;
                     ended.push((*id, own.shard));
+                }
+                if ended.is_empty() {
+                    self.ended_early.truncate(ENDED_EARLY - 1);
+                    self.ended_early.push_front((epoch, reason));
                 }
                 self.claim(now);
                 for (epoch, shard) in ended {
@@ -492,6 +503,12 @@ impl Keeper {
         }
         let watermark = rides.and_then(|socket| self.own.get(&socket)?.watermark);
         self.write(leg.shard, Fact::Epoch { epoch, set, leg: leg.ordinal, from, rides });
+        let on = rides.unwrap_or(epoch);
+        let early = self.ended_early.iter().find(|(socket, _)| *socket == on);
+        if let Some(reason) = early.map(|(_, reason)| *reason) {
+            self.write(leg.shard, Fact::End { epoch, at: now, cause: reason.into() });
+            return;
+        }
         let own = Own {
             shard: leg.shard,
             from,
@@ -562,6 +579,8 @@ impl Keeper {
             let living = self.living(shard, now);
             let Some(ledger) = self.shards.get(&shard) else { continue };
             let holes = ledger.holes(&living, now);
+            // what is wanted from a moment to come has no hole yet, and nobody may say another word
+            again |= ledger.wanted().into_iter().flatten().any(|(_, want)| want.from >= now);
             again |= self.compare(shard, &holes, now);
         }
         if again {

@@ -158,6 +158,24 @@ fn a_lost_socket_is_a_gap_from_its_watermark_to_the_next_coverage() {
 }
 
 #[test]
+fn a_socket_whose_end_is_told_before_its_beginning_hears_nothing() {
+    let mut bench = Bench::of(1);
+    bench.tell(0, News::Wanted { shards: vec![topics(&[Q])], looked_before: None });
+    bench.tell(S, News::Ended { epoch: epoch(1), reason: EndReason::Close1001 });
+    bench.tell(S, News::Settled { epoch: epoch(1) });
+    bench.begin(S, 1, &[Q], None);
+    assert_eq!(bench.keeper.living(0, Wall(2 * S)), []);
+    bench.run(60 * S);
+    let gaps = bench.gaps();
+    assert_eq!((gaps.len(), gaps[0].from, gaps[0].to), (1, Wall(6 * S), None));
+    assert_eq!(gaps[0].cause, GapCause::Close);
+    bench.begin(70 * S, 2, &[Q], None);
+    bench.tell(90 * S, News::Moved { epoch: epoch(2), to: Wall(80 * S) });
+    bench.run(95 * S);
+    assert_eq!(bench.gaps()[0].to, Some(Wall(75 * S)));
+}
+
+#[test]
 fn acknowledgements_that_come_late_close_a_gap_as_covered() {
     let mut bench = Bench::covered();
     bench.begin(S, 2, &[Q], None);
