@@ -5,7 +5,7 @@ use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-#[allow(unreachable_pub, reason = "modules of a library of its own, which `make fuzz` builds")]
+#[expect(unreachable_pub, reason = "modules of a library of its own, which `make fuzz` builds")]
 #[path = "../fuzz/src/lib.rs"]
 mod fuzz;
 
