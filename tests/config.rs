@@ -176,6 +176,15 @@ fn an_entry_that_is_no_section_is_named_and_hides_no_other_mistake() {
 }
 
 #[test]
+fn a_variable_that_begins_with_a_number_is_named_and_takes_nothing_away() {
+    let error = with(&[("0__ID", "7"), ("KAFKA__PARTITIONS", "many")]).expect_err("two mistakes");
+    let error = error.to_string();
+    assert!(error.contains("TRUNKLINE__0__ID: [0].id: is not an option"), "{error}");
+    assert!(error.contains("kafka.partitions: is \"many\""), "{error}");
+    assert_eq!(error.lines().count(), 2, "{error}");
+}
+
+#[test]
 fn segments_of_any_size_are_compared_with_the_room_there_is() {
     let error = with(&[("SPOOL__SEGMENT_BYTES", "4611686018427387904")]).expect_err("no room");
     assert!(error.to_string().contains("spool.max_bytes: must be 4 times segment_bytes"));

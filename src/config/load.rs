@@ -104,6 +104,12 @@ fn parse_for(
     for (variable, text) in environment.iter().filter(|(key, _)| key.starts_with(PREFIX)) {
         let keys: Vec<String> =
             variable.trim_start_matches(PREFIX).split("__").map(str::to_ascii_lowercase).collect();
+        if keys.first().is_some_and(|first| first.parse::<usize>().is_ok()) {
+            // the whole is no list: what the file says would be gone
+            let (source, field) = (variable.clone(), shown(&keys));
+            mistakes.push(Mistake { source, field, problem: "is not an option".to_owned() });
+            continue;
+        }
         sources.insert(keys.join("."), variable.clone());
         put(&mut tree, &keys, text);
     }
