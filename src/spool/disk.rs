@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read as _, Seek as _, SeekFrom, Write as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
 use trunkline_protocol::spool::{Disk, DiskError};
@@ -9,7 +10,7 @@ use trunkline_protocol::spool::{Disk, DiskError};
 use super::SpoolError;
 use crate::failpoint;
 
-/// A folder that this process alone writes to.
+/// A folder that this process alone writes to, and its owner alone reads.
 #[derive(Debug)]
 pub struct Folder {
     path: PathBuf,
@@ -30,7 +31,8 @@ impl Folder {
     /// made or written.
     pub fn lock(path: &Path) -> Result<Self, SpoolError> {
         let failed = |error: io::Error| SpoolError::Folder { path: path.to_owned(), error };
-        fs::create_dir_all(path).map_err(failed)?;
+        let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(path);
+        made.map_err(failed)?;
         let lock =
             OpenOptions::new().create(true).truncate(false).write(true).open(path.join(LOCK));
         let lock = lock.map_err(failed)?;
@@ -82,7 +84,9 @@ impl Disk for Folder {
 
     fn create(&mut self, name: &str) -> Result<(), DiskError> {
         self.current = None;
-        let made = OpenOptions::new().create_new(true).append(true).open(self.path.join(name));
+        // what was said to a contact centre is for the owner's eyes
+        let mut options = OpenOptions::new();
+        let made = options.create_new(true).append(true).mode(0o600).open(self.path.join(name));
         self.current = Some((name.to_owned(), made.map_err(|error| refusal(&error))?));
         at("spool.segment.created")?;
         Ok(())
@@ -151,6 +155,17 @@ mod tests {
         assert!(text.contains(&path.display().to_string()), "{text}");
         drop(first);
         Folder::lock(&path).expect("it is free again");
+    }
+
+    #[test]
+    fn what_is_made_is_for_the_owner_alone() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("spool");
+        let mut disk = Folder::lock(&path).expect("it is free");
+        disk.create("a").expect("made");
+        let mode = |path: PathBuf| fs::metadata(path).expect("there").permissions().mode() & 0o777;
+        assert_eq!((mode(path.clone()), mode(path.join("a"))), (0o700, 0o600));
     }
 
     #[test]
