@@ -47,9 +47,8 @@ pub struct Rights {
 /// What the names of our consumer groups begin with.
 pub const GROUPS: &str = "trunkline-";
 
-/// Asks for the rights to a topic that exists. Waits three times as long as brokers may be patient at
-/// most, on a
-/// runtime of several threads.
+/// Asks for the rights to a topic that exists, on a runtime of several threads. Waits three times
+/// `patience` at most.
 ///
 /// # Errors
 /// When the client library refuses its settings.

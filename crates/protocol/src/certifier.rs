@@ -302,7 +302,7 @@ impl Certifier {
     }
 
     fn counts_slot(&mut self, slot: Wall, new: bool) -> bool {
-        if slot >= self.count_from || self.recount.contains(&slot) {
+        if self.is_counted(slot) {
             self.changed.insert(slot);
             return true;
         }
@@ -361,26 +361,23 @@ impl Certifier {
         if self.changed.is_empty() && self.changed_gaps.is_empty() {
             return owed;
         }
-        for ledger in self.shards.values() {
+        for (_, ledger, class, wanted) in self.wanted() {
             let gaps = self.changed_gaps.iter().filter_map(|id| ledger.gaps().get(id));
             let gaps: Vec<_> = gaps.map(|gap| (gap.gap, gap.from..gap.to.unwrap_or(at))).collect();
-            for class in ledger.classes() {
-                let Some(wanted) = ledger.class_wanted(&class) else { continue };
-                let judge = Judge::new(ledger, &class);
-                for interval in self.intervals(wanted, settled) {
-                    let slot = self.slot(interval.from);
-                    let changed = self.changed.contains(&slot).then_some(slot);
-                    let inside =
-                        |span: &Range<Wall>| span.start < interval.to && interval.from < span.end;
-                    let mut touched = gaps.iter().filter(|(_, span)| inside(span)).peekable();
-                    if (changed.is_none() && touched.peek().is_none())
-                        || judge.is_accounted_for(interval)
-                    {
-                        continue;
-                    }
-                    owed.0.extend(changed);
-                    owed.1.extend(touched.map(|(gap, _)| *gap));
+            let judge = Judge::new(ledger, &class);
+            for interval in self.intervals(wanted, settled) {
+                let slot = self.slot(interval.from);
+                let changed = self.changed.contains(&slot).then_some(slot);
+                let inside =
+                    |span: &Range<Wall>| span.start < interval.to && interval.from < span.end;
+                let mut touched = gaps.iter().filter(|(_, span)| inside(span)).peekable();
+                if (changed.is_none() && touched.peek().is_none())
+                    || judge.is_accounted_for(interval)
+                {
+                    continue;
                 }
+                owed.0.extend(changed);
+                owed.1.extend(touched.map(|(gap, _)| *gap));
             }
         }
         owed
@@ -390,27 +387,21 @@ impl Certifier {
     fn open(&self, at: Wall) -> Vec<(Subject, Wall, Judgement)> {
         let mut open = Vec::new();
         let settled = at.minus(self.timings.gap_patience);
-        for (shard, ledger) in &self.shards {
-            for class in ledger.classes() {
-                let Some(wanted) = ledger.class_wanted(&class) else { continue };
-                let (judge, missed) = (Judge::new(ledger, &class), ledger.missed(&class));
-                for interval in self.intervals(wanted, settled) {
-                    if !judge.is_accounted_for(interval) {
-                        continue;
-                    }
-                    let subject =
-                        Subject { shard: *shard, class: class.clone(), from: interval.from };
-                    let judgement = judge.judge(interval, &missed, &self.timings);
-                    let recounted = self.changed.contains(&self.slot(interval.from))
-                        || judgement.gaps.iter().any(|gap| self.changed_gaps.contains(gap));
-                    let known = self.published.get(&subject);
-                    let overtaken = self.overtaken.contains(&subject);
-                    if recounted
-                        || overtaken
-                        || known.is_none_or(|known| known.judgement != judgement)
-                    {
-                        open.push((subject, interval.to, judgement));
-                    }
+        for (shard, ledger, class, wanted) in self.wanted() {
+            let (judge, missed) = (Judge::new(ledger, &class), ledger.missed(&class));
+            for interval in self.intervals(wanted, settled) {
+                if !judge.is_accounted_for(interval) {
+                    continue;
+                }
+                let subject = Subject { shard, class: class.clone(), from: interval.from };
+                let judgement = judge.judge(interval, &missed, &self.timings);
+                let recounted = self.changed.contains(&self.slot(interval.from))
+                    || judgement.gaps.iter().any(|gap| self.changed_gaps.contains(gap));
+                let known = self.published.get(&subject);
+                let overtaken = self.overtaken.contains(&subject);
+                if recounted || overtaken || known.is_none_or(|known| known.judgement != judgement)
+                {
+                    open.push((subject, interval.to, judgement));
                 }
             }
         }
@@ -425,8 +416,8 @@ impl Certifier {
         known: Option<&Certificate>,
     ) -> Option<Counts> {
         let slot = self.slot(subject.from);
-        let counted = slot >= self.count_from || self.recount.contains(&slot);
-        let mut counts = if counted { self.live(subject) } else { known?.counts.clone() };
+        let mut counts =
+            if self.is_counted(slot) { self.live(subject) } else { known?.counts.clone() };
         let gaps = self.shards.get(&subject.shard)?.gaps();
         let mut restored = Tally::default();
         for id in &judgement.gaps {
@@ -470,27 +461,38 @@ impl Certifier {
         let from = keep.min(self.first_unsaid(at)).max(self.count_from);
         self.count_from = from;
         self.recount = self.changed.iter().copied().filter(|slot| *slot < from).collect();
-        let (length, recount) = (self.length(), &self.recount);
-        let kept = |part: &Wall| {
-            *part >= from || recount.contains(&Wall(part.0 - part.0.rem_euclid(length)))
-        };
-        self.heard.retain(|part, _| kept(part));
-        self.quarantined.retain(|part, _| kept(part));
+        let (mut heard, mut quarantined) =
+            (std::mem::take(&mut self.heard), std::mem::take(&mut self.quarantined));
+        heard.retain(|part, _| self.is_counted(self.slot(*part)));
+        quarantined.retain(|part, _| self.is_counted(self.slot(*part)));
+        (self.heard, self.quarantined) = (heard, quarantined);
+    }
+
+    /// Whether the ids of an interval are known.
+    fn is_counted(&self, slot: Wall) -> bool {
+        slot >= self.count_from || self.recount.contains(&slot)
+    }
+
+    /// Every shard with its classes, and since when and until when each is wanted.
+    fn wanted(&self) -> impl Iterator<Item = (u16, &ShardLedger, String, Interval)> {
+        self.shards.iter().flat_map(|(shard, ledger)| {
+            let wanted = move |class: String| {
+                let wanted = ledger.class_wanted(&class)?;
+                Some((*shard, ledger, class, wanted))
+            };
+            ledger.classes().into_iter().filter_map(wanted)
+        })
     }
 
     fn first_unsaid(&self, now: Wall) -> Wall {
         let mut from = self.slot(now);
-        for (shard, ledger) in &self.shards {
-            for class in ledger.classes() {
-                let Some(wanted) = ledger.class_wanted(&class) else { continue };
-                let said = |interval: &Interval| {
-                    let class = class.clone();
-                    let subject = Subject { shard: *shard, class, from: interval.from };
-                    self.published.contains_key(&subject)
-                };
-                let missing = self.intervals(wanted, now).find(|interval| !said(interval));
-                from = missing.map_or(from, |interval| from.min(self.slot(interval.from)));
-            }
+        for (shard, _, class, wanted) in self.wanted() {
+            let said = |interval: &Interval| {
+                let class = class.clone();
+                self.published.contains_key(&Subject { shard, class, from: interval.from })
+            };
+            let missing = self.intervals(wanted, now).find(|interval| !said(interval));
+            from = missing.map_or(from, |interval| from.min(self.slot(interval.from)));
         }
         from
     }
@@ -591,6 +593,12 @@ mod tests {
         }
     }
 
+    /// What history gave for the gap.
+    fn restored(offset: i64, id: u8) -> Seen {
+        let gap = Some(GapId([7; 16]));
+        Seen { origin: Origin::Backfill, gap, ..record(offset, id, 104 * H) }
+    }
+
     fn words(certificates: &[Certificate]) -> Vec<(i64, i64, u32, Level, u64)> {
         let word = |c: &Certificate| {
             let from = c.subject.from.0 / H;
@@ -673,8 +681,7 @@ mod tests {
         let made = certifier.certify(now);
         assert_eq!(words(&made), [(102, 103, 1, Level::Open, 0)]);
         assert_eq!(made[0].judgement.gaps, [GapId([7; 16])]);
-        let restored =
-            Seen { origin: Origin::Backfill, gap: Some(GapId([7; 16])), ..record(9, 9, 104 * H) };
+        let restored = restored(9, 9);
         certifier.seen(restored.clone());
         certifier.seen(Seen { offset: 10, ..restored });
         let made = certifier.certify(now);
@@ -750,8 +757,7 @@ mod tests {
         let mut old = covered(102 * H + H / 2);
         tell(&mut old, gap(103 * H));
         old.reads_from(Wall(100 * H), now);
-        let restored =
-            Seen { origin: Origin::Backfill, gap: Some(GapId([7; 16])), ..record(9, 9, 104 * H) };
+        let restored = restored(9, 9);
         old.seen(restored.clone());
         let made = old.certify(now);
         let mut new = covered(102 * H + H / 2);
@@ -805,8 +811,7 @@ mod tests {
         tell(&mut old, gap(103 * H));
         let now = Wall(103 * H + H / 2);
         old.reads_from(Wall(100 * H), now);
-        let restored =
-            Seen { origin: Origin::Backfill, gap: Some(GapId([7; 16])), ..record(9, 9, 104 * H) };
+        let restored = restored(9, 9);
         old.seen(restored.clone());
         let made = old.certify(now);
         let mut new = covered(102 * H + H / 2);
