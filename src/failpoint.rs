@@ -29,17 +29,20 @@ pub fn pass(name: &str) {
 }
 
 /// A place that may fail as well: whether it does. `return(kill)` ends the process at once, as SIGKILL
-/// does.
+/// does; `return(late)` as soon as what was handed over before has had the time to arrive.
 #[cfg(feature = "failpoints")]
 #[must_use]
 pub fn fails(name: &str) -> bool {
-    match fail::eval(name, |what| what.as_deref() == Some("kill")) {
-        Some(true) => {
+    match fail::eval(name, |what| what) {
+        Some(Some(what)) if what == "kill" || what == "late" => {
+            if what == "late" {
+                std::thread::sleep(Duration::from_millis(500));
+            }
             rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::KILL)
                 .ok();
             true
         }
-        Some(false) => true,
+        Some(_) => true,
         None => false,
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use trunkline_protocol::domain::{Mono, Wall};
 use trunkline_protocol::ground::Ground;
-use trunkline_protocol::ledger::{Gap, Owner, Word};
+use trunkline_protocol::ledger::{Owner, Word};
 
 use super::Ledger;
 use super::startup::{ground_note, owner_note};
@@ -57,17 +57,12 @@ impl Ledger {
     /// Writes every gap again, closed ones too.
     fn fill_gaps(&mut self) {
         self.writer.renew();
-        let living = self.keeper.living_replicas(self.clock.now().wall);
-        let roster = &self.settings.roster;
-        let ours = self.keeper.shards().iter().filter(|(s, _)| roster.is_in_charge(**s, &living));
-        let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
-        let gaps: Vec<(u16, Gap)> = gaps.map(|(shard, gap)| (shard, gap.clone())).collect();
-        let topic = self.settings.gaps_topic.clone();
-        for (shard, gap) in &gaps {
-            let (key, value) = self.encoder.gap(*shard, gap, &self.settings.timings);
-            self.writer.write(&topic, None, &key, value);
-        }
-        tracing::warn!(code = "topic_filled", topic = %topic, records = gaps.len(), "what this process knows of the topic is written again");
+        let gaps = self.keeper.shards().values().flat_map(|ledger| ledger.gaps().keys());
+        self.untold.extend(gaps);
+        let before = self.untold.len();
+        self.tell_gaps();
+        let (topic, records) = (&self.settings.gaps_topic, before - self.untold.len());
+        tracing::warn!(code = "topic_filled", topic = %topic, records, "what this process knows of the topic is written again");
     }
 
     /// Whoever calls the topic theirs after us refuses to start, as soon as they read it; the topic has to

@@ -78,6 +78,8 @@ pub struct Ledger {
     partitions: usize,
     /// Gaps as they were recorded last.
     told: BTreeMap<GapId, Gap>,
+    /// Gaps whose record may be missing, though they are no news.
+    untold: BTreeSet<GapId>,
     /// Gaps that are not done with.
     unfinished: watch::Sender<Arc<Vec<Known>>>,
     looks: (mpsc::Sender<Look>, Receiver<Look>),
@@ -112,6 +114,8 @@ pub type Look = oneshot::Sender<Vec<Looked>>;
 /// How long final claims may take to be acknowledged.
 const FLUSH: Duration = Duration::from_secs(10);
 const LOOK: Duration = Duration::from_secs(1);
+/// A process is not down for longer without anybody's asking for what it closed.
+const OF_LATE: Duration = Duration::from_secs(7 * 86_400);
 /// A clock that is further off misleads whoever compares its logs with records.
 const CLOCK_WRONG_MS: i64 = 10_000;
 
@@ -145,10 +149,14 @@ impl Ledger {
         let known = (&mut keeper, &mut kept, &mut ownership);
         let ground = read_facts(&place, nonce, &mut writer, &mut tail, known, clock).await?;
         keeper.introduce(settings.roster.me(), clock.now().wall);
-        // an earlier process may have died between a fact and its record: what is open is told again
-        let told = keeper.shards().values().flat_map(|ledger| ledger.gaps());
-        let told = told.filter(|(_, gap)| gap.repair.outcome.is_some());
-        let told = told.map(|(id, gap)| (*id, gap.clone())).collect();
+        // an earlier process may have died between a fact and its record: what is open or was closed
+        // of late is told again
+        let closed = keeper.shards().values().flat_map(|ledger| ledger.gaps());
+        let closed = closed.filter(|(_, gap)| gap.repair.outcome.is_some());
+        let told: BTreeMap<_, _> = closed.map(|(id, gap)| (*id, gap.clone())).collect();
+        let now = clock.now().wall;
+        let of_late = |gap: &Gap| gap.repair.closed_at.is_some_and(|at| now.since(at) < OF_LATE);
+        let untold = told.iter().filter(|(_, gap)| of_late(gap)).map(|(id, _)| *id).collect();
         let ledger = Self {
             settings,
             clock,
@@ -160,6 +168,7 @@ impl Ledger {
             board,
             partitions,
             told,
+            untold,
             unfinished: watch::Sender::default(),
             looks: mpsc::channel(1),
             clock_wrong: false,
@@ -331,22 +340,28 @@ impl Ledger {
         }
     }
 
-    /// Records what changed of gaps. One replica does it for a shard, or an older view of another one
-    /// could come behind a newer.
+    /// Records what changed of gaps, and those whose record may be missing. One replica does it for a
+    /// shard, or an older view of another one could come behind a newer.
     fn tell_gaps(&mut self) {
         let living = self.keeper.living_replicas(self.clock.now().wall);
         let roster = &self.settings.roster;
         let ours = self.keeper.shards().iter().filter(|(s, _)| roster.is_in_charge(**s, &living));
         let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
-        let changed = gaps.filter(|(_, gap)| self.told.get(&gap.gap) != Some(gap));
-        let changed: Vec<(u16, Gap)> = changed.map(|(shard, gap)| (shard, gap.clone())).collect();
-        changed.iter().for_each(|(shard, gap)| self.tell_gap(*shard, gap));
+        let is_due =
+            |gap: &Gap| self.told.get(&gap.gap) != Some(gap) || self.untold.contains(&gap.gap);
+        let due = gaps.filter(|(_, gap)| is_due(gap));
+        let due: Vec<(u16, Gap)> = due.map(|(shard, gap)| (shard, gap.clone())).collect();
+        due.iter().for_each(|(shard, gap)| self.tell_gap(*shard, gap));
     }
 
     fn tell_gap(&mut self, shard: u16, gap: &Gap) {
+        if gap.repair.outcome.is_some() {
+            failpoint::pass("gap.closed.before");
+        }
         let (key, value) = self.encoder.gap(shard, gap, &self.settings.timings);
         self.writer.write(&self.settings.gaps_topic, None, &key, value);
         failpoint::pass("gap.sent");
+        self.untold.remove(&gap.gap);
         let before = self.told.insert(gap.gap, gap.clone());
         if before.is_some_and(|before| before.repair.outcome == gap.repair.outcome) {
             return; // it moved, which is no news for people

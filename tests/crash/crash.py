@@ -35,6 +35,7 @@ UNREACHABLE = (
     "spool.unlinked",  # nobody lives long enough to fill a segment
     "state.late.before",  # nor to leave a socket unread for half an hour
 )
+LATE = ("gap.closed.before",)  # what was handed over before it arrives
 SLOW = ("bf.", "gap.", "cert.", "state.doubt", "state.claim")
 VERY_SLOW = ("ch.drain",)  # the old channel stays for a while
 
@@ -71,7 +72,8 @@ def spec(life: dict, dice: random.Random) -> str:
     name = life["point"]
     often = name.startswith(("rx.", "prod.", "spool.", "state.acked", "sb.", "state.barrier.reading"))
     skipped = dice.randrange(1, 25) if often and name not in ("spool.recover.scan", "spool.segment.created", "spool.directory.synced", "spool.replay.mid") else 0
-    what = {"kill": "return(kill)", "panic": "panic", "error": "1*return(error)"}[life["action"]]
+    kill = "return(late)" if name in LATE else "return(kill)"
+    what = {"kill": kill, "panic": "panic", "error": "1*return(error)"}[life["action"]]
     return f"{name}={skipped}*off->{what}" if skipped else f"{name}={what}"
 
 

@@ -1,10 +1,12 @@
 """What no socket proves is on record, across a killed process too."""
 
+import base64
 import json
 import signal
 import time
 import unittest
 
+from history_harness import FAST
 from harness import EVENTS, GAPS, STATE, Sim, Stand, Trunkline, ask, config, coverage, get, proven, wait_for
 
 
@@ -52,6 +54,25 @@ class Gaps(unittest.TestCase):
             self.assertEqual({record["topic_class"] for record in gaps(stand).values()},
                              {"v2.routing.queues.{id}.conversations", "v2.users.{id}.conversations"})
             self.commands_agree(stand, settings)
+
+    def test_a_gap_closed_by_a_process_that_died_before_it_said_so_is_told_by_the_next_one(self):
+        with Stand() as stand, Sim("--rate", "20", "--wait-for-channels", "1", "--time-scale", "3600") as sim:
+            settings = config(stand, sim.url, genesys__channels_per_shard=1)
+            dying = {**FAST, "FAILPOINTS": "gap.closed.before=return(late)"}
+            with Trunkline(settings, env=dying).wait_ready() as app:
+                sim.fault("reset")
+                self.assertEqual(app.child.wait(60), -signal.SIGKILL)
+            closed = {fact["gap"]: fact["repair"]["outcome"] for fact in self.gap_facts(stand) if fact["repair"]["outcome"]}
+            said = lambda: {ident: record["outcome"] for ident, record in gaps(stand).items() if ident in closed}
+            self.assertTrue(closed)
+            self.assertNotEqual(said(), closed)
+            with Trunkline(settings, env=FAST).wait_ready() as app:
+                self.assertTrue(wait_for(lambda: said() == closed, 20), (closed, said()))
+                app.stop()
+
+    def gap_facts(self, stand: Stand) -> list[dict]:
+        facts = [json.loads(base64.b64decode(raw["value_b64"]) or "{}") for raw in stand.obey(f"read {STATE}")]
+        return [fact for fact in facts if fact.get("kind") == "gap"]
 
     def test_a_stop_gives_away_no_time_before_it(self):
         with Stand() as stand, Sim("--rate", "20", "--wait-for-channels", "1") as sim:
