@@ -75,10 +75,10 @@ crash-long: setup ## Ten thousand kills
 	$(BUILD)
 	$(PYTHON) tests/crash/crash.py --worlds 4 --kills 10000
 
-journey: setup ## The shipped binary against the simulator, and what breaks it
+journey: setup ## The shipped binary against the simulator, and what breaks it; three at a time, for most of it is waiting
 	@mkdir -p target
 	$(BUILD)
-	$(PYTHON) -m unittest discover -s tests/journey -p 'test_*.py' -v 2>&1 | tee target/journey.log
+	$(PYTHON) -m pytest tests/journey -n 3 --dist worksteal -v -p no:cacheprovider --durations 10 2>&1 | tee target/journey.log
 
 clients: ## The vendor's own Python and JavaScript SDKs against the simulator: what they read, what they heard
 	@scripts/setup.sh --for clients
