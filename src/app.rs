@@ -663,9 +663,18 @@ pub async fn schema_id(
         RegistryMode::Register => registry::Mode::Register,
         RegistryMode::Require => registry::Mode::Require,
     };
-    registry::resolve(&settings, &subject, schema, mode, dice)
+    let registered = registry::resolve(&settings, &subject, schema, mode, dice)
         .await
-        .map_err(|error| registry_error(&error))
+        .map_err(|error| registry_error(&error))?;
+    if !registered.is_spelled_ours {
+        tracing::warn!(
+            code = "schema_spelled_otherwise",
+            subject,
+            id = registered.id,
+            "the registered schema is ours in another spelling; converters that look a schema up by its text may not find it: run `trunkline schema register`"
+        );
+    }
+    Ok(registered.id)
 }
 
 /// The exit code of a registry's refusal.

@@ -7,6 +7,7 @@ use trunkline_protocol::domain::Dice;
 
 use super::{ConfigArgs, Output, configuration, runtime, say};
 use crate::app::{registry_error, registry_settings};
+use crate::encode::registry::Registered;
 use crate::encode::schemas::{Subject, Topic};
 use crate::encode::{registry, schemas};
 use crate::error::{ExitCode, ProcessError};
@@ -50,12 +51,18 @@ pub(super) fn schema(command: SchemaCommand, output: Output) -> Result<ExitCode,
             Topic::Gaps => &kafka.gaps_topic,
             Topic::Certificates => &kafka.certificates_topic,
         });
-        let id = runtime
+        let Registered { id, is_spelled_ours } = runtime
             .block_on(registry::resolve(&settings, &subject, text, mode, &mut Dice::new(0)))
             .map_err(|error| registry_error(&error))?;
         match output {
-            Output::Json => say(&json!({"subject": subject, "id": id}).to_string()),
-            Output::Text => say(&format!("{subject} is schema {id}")),
+            Output::Json => {
+                say(&json!({"subject": subject, "id": id, "is_spelled_ours": is_spelled_ours})
+                    .to_string())
+            }
+            Output::Text if is_spelled_ours => say(&format!("{subject} is schema {id}")),
+            Output::Text => say(&format!(
+                "{subject} is schema {id}, spelled otherwise: `trunkline schema register` spells it as Avro for Java does"
+            )),
         }
     }
     Ok(ExitCode::Done)

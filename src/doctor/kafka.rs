@@ -164,7 +164,12 @@ pub(super) async fn registry(config: &Config) -> (Vec<Finding>, bool) {
         let mode = registry::Mode::Require;
         let resolved = registry::resolve(&settings, &subject, text, mode, &mut Dice::new(0)).await;
         findings.push(match resolved {
-            Ok(id) => Finding::ok(SCHEMA, format!("{subject} is schema {id}")),
+            Ok(found) if !found.is_spelled_ours => Finding::warn(
+                SCHEMA,
+                format!("{subject} is schema {}, in another spelling: converters that look it up by its text may not find it", found.id),
+                "trunkline schema register",
+            ),
+            Ok(found) => Finding::ok(SCHEMA, format!("{subject} is schema {}", found.id)),
             Err(RegistryError::Missing { .. })
                 if config.schema_registry.mode == RegistryMode::Register =>
             {

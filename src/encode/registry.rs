@@ -21,6 +21,16 @@ pub enum Mode {
     Require,
 }
 
+/// What the registry knows our schema as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Registered {
+    /// Its id.
+    pub id: u32,
+    /// Its text is the one that Avro for Java makes of it. Converters that look a schema up by its text,
+    /// as Confluent's does, may find no other one (observed with Apicurio).
+    pub is_spelled_ours: bool,
+}
+
 /// Where the registry is.
 #[derive(Clone)]
 pub struct RegistrySettings {
@@ -83,7 +93,7 @@ impl RegistryError {
     }
 }
 
-/// Finds or registers our schema and returns its id.
+/// Finds or registers our schema.
 ///
 /// # Errors
 /// [`RegistryError`]; a start-up error.
@@ -93,14 +103,14 @@ pub async fn resolve(
     schema: &str,
     mode: Mode,
     dice: &mut Dice,
-) -> Result<u32, RegistryError> {
+) -> Result<Registered, RegistryError> {
     let client = client(settings)?;
     let clock = crate::clock::Clock::start();
     let started = clock.mono();
     let mut backoff = Backoff::new(Duration::from_secs(5));
     loop {
         let failure = match attempt(&client, subject, schema, mode).await {
-            Ok(id) => return Ok(id),
+            Ok(registered) => return Ok(registered),
             Err(Attempt::Final(error)) => return Err(error),
             Err(Attempt::Passing(reason)) => reason,
         };
@@ -172,12 +182,14 @@ async fn attempt(
     subject: &str,
     schema: &str,
     mode: Mode,
-) -> Result<u32, Attempt> {
+) -> Result<Registered, Attempt> {
     let existing = latest(client, subject).await.map_err(Attempt::Passing)?;
+    let spelled = spelled(schema);
     if let Some((id, text)) = &existing
         && same(text, schema)
+        && (mode == Mode::Require || *text == spelled)
     {
-        return Ok(*id);
+        return Ok(Registered { id: *id, is_spelled_ours: *text == spelled });
     }
     if mode == Mode::Require {
         let subject = subject.to_owned();
@@ -188,9 +200,9 @@ async fn attempt(
             }
         }));
     }
-    let supplied = SuppliedSchema::new(None, SchemaType::Avro, schema.to_owned());
+    let supplied = SuppliedSchema::new(None, SchemaType::Avro, spelled);
     match post_schema(client, subject.to_owned(), supplied).await {
-        Ok(registered) => Ok(registered.id),
+        Ok(registered) => Ok(Registered { id: registered.id, is_spelled_ours: true }),
         Err(error) if is_incompatible(&error) => {
             let old = existing.map(|(_, text)| text).unwrap_or_default();
             let differences = differences(&old, schema);
@@ -220,6 +232,18 @@ fn is_missing(error: &SRCError) -> bool {
 fn is_incompatible(error: &SRCError) -> bool {
     let text = error.to_string();
     text.contains("409") || text.contains("42201") || text.contains("ncompatible")
+}
+
+/// The text as Avro for Java writes it, by which Confluent's converter looks a schema up: without
+/// whitespace. The order of keys is that of our files.
+fn spelled(schema: &str) -> String {
+    let (mut inside, mut escaped) = (false, false);
+    let kept = schema.chars().filter(|c| {
+        inside ^= *c == '"' && !escaped;
+        escaped = inside && *c == '\\' && !escaped;
+        inside || !c.is_ascii_whitespace()
+    });
+    kept.collect()
 }
 
 /// Equal but for whitespace and the order of keys.
@@ -262,6 +286,12 @@ pub fn differences(registered: &str, ours: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_schema_is_spelled_without_the_whitespace_outside_of_its_strings() {
+        let text = "{ \"doc\" : \"a \\\" b\\\\\" ,\n \"x\": [1, 2]}";
+        assert_eq!(spelled(text), "{\"doc\":\"a \\\" b\\\\\",\"x\":[1,2]}");
+    }
 
     #[test]
     fn a_difference_names_the_field_and_both_shapes() {
