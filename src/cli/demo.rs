@@ -16,9 +16,9 @@ pub struct DemoArgs {
     /// Events to generate.
     #[arg(long, default_value_t = 39_000)]
     pub events: u64,
-    /// Events per second, up to 20000.
-    #[arg(long, default_value_t = 550.0)]
-    pub rate: f64,
+    /// Events per second, up to 20000. Without it 550, or fewer when the events would end before the faults do.
+    #[arg(long)]
+    pub rate: Option<f64>,
     /// Seed of the traffic.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -37,8 +37,8 @@ pub struct DemoArgs {
 }
 
 pub(super) fn demo(args: &DemoArgs, output: Output) -> Result<ExitCode, ProcessError> {
-    if !(args.rate > 0.0 && args.rate <= 20_000.0) {
-        let text = format!("--rate is {}; allowed: above 0, up to 20000", args.rate);
+    if let Some(rate) = args.rate.filter(|rate| !(*rate > 0.0 && *rate <= 20_000.0)) {
+        let text = format!("--rate is {rate}; allowed: above 0, up to 20000");
         return Err(ProcessError::text(ExitCode::Usage, text));
     }
     let level = LogSettings { json: false, level: args.log_level.clone() };

@@ -49,8 +49,8 @@ pub enum Script {
 pub struct DemoOptions {
     /// Events to generate.
     pub events: u64,
-    /// Events per second.
-    pub rate: f64,
+    /// Events per second; without it as many as last until the faults are over.
+    pub rate: Option<f64>,
     /// Seed of the traffic.
     pub seed: u64,
     /// Faults.
@@ -69,6 +69,8 @@ const SCALE: u32 = 2_000;
 const REQUESTS: u32 = 1_200;
 /// Partitions of the events topic: at most 2 MiB each for 100,000 events.
 const PARTITIONS: i32 = 64;
+/// Events per second.
+const RATE: f64 = 550.0;
 const EVENTS: &str = "genesys.conversation.events";
 const QUARANTINE: &str = "genesys.conversation.quarantine";
 const GAPS: &str = "genesys.conversation.gaps";
@@ -99,10 +101,11 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, ProcessError> {
     let clock = Clock::start();
     let started = clock.mono();
     let faults = script(&options.script)?;
+    let rate = pace(&options, &faults)?;
     let mut view = View::new(options.events, options.quiet);
     let at = |clock: &Clock| clock.mono().since(started);
     view.tell(at(&clock), &format!("starting simulator, broker, registry and connector in one process; lives of tokens and channels run {SCALE} times as fast"));
-    let mut stage = Stage::start(&options, &faults).await?;
+    let mut stage = Stage::start(&options, rate, &faults).await?;
     let config = stage.config().await?;
     let app_options = Options { timings: Timings::demo(SCALE), check_topics: false, mode: "demo" };
     let mut connector = Connector::start(config.clone(), app_options).await?;
@@ -160,6 +163,26 @@ pub async fn run(options: DemoOptions) -> Result<Verdict, ProcessError> {
     Ok(verdict)
 }
 
+/// Events per second. What happens after the last event meets none and proves nothing, least of all
+/// that a silent channel is noticed.
+fn pace(options: &DemoOptions, faults: &[Fault]) -> Result<f64, ProcessError> {
+    let over = faults.iter().map(|fault| fault.at_ms + fault.for_ms).max().unwrap_or(0);
+    #[expect(clippy::cast_precision_loss, reason = "counts and milliseconds of a demo")]
+    let (events, seconds) = (options.events as f64, over as f64 / 1_000.0);
+    match options.rate {
+        None if seconds > 0.0 => Ok(RATE.min(events / seconds).max(0.1)),
+        None => Ok(RATE),
+        Some(rate) if events / rate < seconds => {
+            let lasts = events / rate;
+            let text = format!(
+                "--events {events} at --rate {rate} last {lasts:.0} s, the faults {seconds:.0} s: leave out --rate, or use --faults none"
+            );
+            Err(ProcessError::text(ExitCode::Usage, text))
+        }
+        Some(rate) => Ok(rate),
+    }
+}
+
 fn script(script: &Script) -> Result<Vec<Fault>, ProcessError> {
     let (name, text) = match script {
         Script::None => return Ok(Vec::new()),
@@ -177,13 +200,17 @@ fn script(script: &Script) -> Result<Vec<Fault>, ProcessError> {
 }
 
 impl Stage {
-    async fn start(options: &DemoOptions, faults: &[Fault]) -> Result<Self, ProcessError> {
+    async fn start(
+        options: &DemoOptions,
+        rate: f64,
+        faults: &[Fault],
+    ) -> Result<Self, ProcessError> {
         let serve = ServeSettings {
             settings: genesys_sim::Settings {
                 requests_per_minute: REQUESTS,
                 ..genesys_sim::Settings::default().scaled(SCALE)
             },
-            profile: Profile { rate: options.rate, ..Profile::default() },
+            profile: Profile { rate, ..Profile::default() },
             seed: options.seed,
             events: options.events,
             wait_for_channels: 2,
@@ -377,4 +404,26 @@ async fn hold(app: &App) {
     let text = format!("holding; admin server on http://{}; Ctrl-C ends\n", app.admin());
     std::io::stderr().write_all(text.as_bytes()).ok(); // nobody may be reading
     tokio::signal::ctrl_c().await.ok(); // without a signal handler there is nothing to hold for
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn options(events: u64, rate: Option<f64>) -> DemoOptions {
+        let script = Script::Default;
+        DemoOptions { events, rate, seed: 1, script, dump: None, hold: false, quiet: true }
+    }
+
+    #[test]
+    fn few_events_last_as_long_as_the_faults() {
+        let faults = script(&Script::Default).expect("a script");
+        let rate = |events, rate| pace(&options(events, rate), &faults);
+        assert_eq!(rate(7_000, None).expect("a rate"), 100.0);
+        assert_eq!(rate(1_000_000, None).expect("a rate"), RATE);
+        assert_eq!(rate(7_000, Some(90.0)).expect("a rate"), 90.0);
+        let refused = rate(7_000, Some(200.0)).expect_err("too fast").to_string();
+        assert!(refused.contains("last 35 s, the faults 70 s"), "{refused}");
+        assert_eq!(pace(&options(10, None), &[]).expect("a rate"), RATE);
+    }
 }
