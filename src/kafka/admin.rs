@@ -10,6 +10,7 @@ use rdkafka::types::RDKafkaRespErr as Code;
 use super::KafkaError;
 use super::quiet::Quiet;
 use super::settings::KafkaSettings;
+use super::why::why;
 
 /// What to do with a topic that is weaker than promised.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -139,6 +140,7 @@ fn replicas(
         KafkaError::Unreachable {
             bootstrap: settings.bootstrap_servers.clone(),
             seconds: check.patience.as_secs(),
+            why: why(settings),
             source,
         }
     })?;

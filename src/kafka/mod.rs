@@ -8,6 +8,7 @@ pub mod reader;
 pub mod rights;
 pub mod settings;
 pub mod tail;
+mod why;
 
 use trunkline_protocol::domain::Disposition;
 
@@ -45,12 +46,14 @@ pub enum KafkaError {
     #[error("the Kafka client refuses its settings")]
     Settings(#[source] rdkafka::error::KafkaError),
     /// No broker answers.
-    #[error("no broker of {bootstrap} answers within {seconds} s")]
+    #[error("no broker of {bootstrap} answers within {seconds} s{why}")]
     Unreachable {
         /// Where it was looked for.
         bootstrap: String,
         /// For how long.
         seconds: u64,
+        /// The reason after a colon, or nothing.
+        why: String,
         /// What the client library says.
         #[source]
         source: rdkafka::error::KafkaError,
