@@ -12,6 +12,8 @@ use trunkline::error::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> Exit {
+    // or the process takes OpenSSL down on its way out, under threads of the Kafka client that still speak TLS
+    openssl_sys::init();
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => {
