@@ -108,6 +108,11 @@ DASHBOARDS = {
             [("sum by (instance) (trunkline_standby_held_events{@})", "{{instance}}")]),
         ("Held, then", "timeseries", "eps", "Seen in the topic, or written by the replica that held them.",
             [("sum(rate(trunkline_standby_seen_events_total{@}[~]))", "seen"), ("sum(rate(trunkline_standby_written_events_total{@}[~]))", "written")]),
+        ("Taken from the queue", "timeseries", "eps", "Messages of EventBridge, and those that were given before.",
+            [("sum(rate(trunkline_queue_received_total{@}[~]))", "given"), ("sum(rate(trunkline_queue_redelivered_total{@}[~]))", "given again")]),
+        ("Held of the queue", "timeseries", "short", "Given and not deleted.", [("sum by (instance) (trunkline_queue_in_flight{@})", "{{instance}}")]),
+        ("Oldest held of the queue", "timeseries", "s", "Since it was put into the queue.", age("trunkline_queue_oldest_timestamp_seconds", "instance")),
+        ("Deleted from the queue", "timeseries", "short", "By outcome.", count("trunkline_queue_deletes_total", "outcome")),
         ("Unreadable on the disk", "timeseries", "short", "Stretches passed over at the start.", count("trunkline_spool_damaged_total", "instance")),
     ]),
     "proof": ("What is proven, and by whom", [

@@ -112,7 +112,8 @@ fi
 stamp() { printf '.venv/%s.%s' "$(basename "$1" .txt)" "$(cksum <"$1" | cut -d' ' -f1)"; }
 
 python_packages() {
-  .venv/bin/pip install --quiet --disable-pip-version-check -r "$1" ||
+  # not .venv/bin/pip, which installs where it was made although the folder was copied
+  .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "$1" ||
     die "pip could not install $(paste -sd' ' "$1") into .venv"
   touch "$(stamp "$1")"
 }

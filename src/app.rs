@@ -1,5 +1,7 @@
 //! Builds every part from the configuration and hands the tasks to the supervisor.
 
+mod queue;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
@@ -53,6 +55,8 @@ use crate::session::{SessionParts, Transport};
 use crate::spool::{self, Spool, SpoolError, SpoolSettings};
 use crate::supervisor::{Supervisor, Uninvited};
 
+pub use queue::{queue, queue_error};
+
 /// What differs between the service and the demo.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -95,7 +99,10 @@ impl App {
     /// The part that cannot start, with its exit code.
     pub async fn start(config: &Config, options: Options) -> Result<Self, ProcessError> {
         // every part lies in this future once
-        Box::pin(Self::assemble(config, options)).await
+        match config.genesys.mode {
+            Mode::Channels | Mode::Direct => Box::pin(Self::assemble(config, options)).await,
+            Mode::Eventbridge => Box::pin(queue::assemble(config, options)).await,
+        }
     }
 
     async fn assemble(config: &Config, options: Options) -> Result<Self, ProcessError> {
@@ -449,10 +456,10 @@ fn output_tail(config: &Config, clock: Clock, tasks: &mut Supervisor) -> Tail<Pa
     let from = From::Time(clock.now().wall.minus(window).0, BTreeMap::new());
     let topic = config.kafka.events_topic.clone();
     let (tail, work) = tail::follow(kafka_settings(config), topic, from, |record| {
-        let of_history = ["backfill", "reconcile"];
+        // what no socket heard says nothing about sockets
+        let unheard = ["backfill", "reconcile", "eventbridge"];
         let origin = record.header("trunkline-origin")?;
-        let id =
-            record.header("event_id").filter(|_| !of_history.contains(&origin))?.parse().ok()?;
+        let id = record.header("event_id").filter(|_| !unheard.contains(&origin))?.parse().ok()?;
         // whatever cannot be read is durable all the same
         let (topic, received) = read::heard(record.value()).unwrap_or(("", Wall(0)));
         Some(Passed { id, topic: topic.into(), received })
@@ -563,6 +570,9 @@ pub fn topics_wanted(config: &Config) -> Vec<TopicWant> {
         |name: &String, cleanup, partitions| TopicWant { name: name.clone(), cleanup, partitions };
     let mut topics =
         vec![want(&kafka.events_topic, None, None), want(&kafka.quarantine_topic, None, None)];
+    if config.genesys.mode == Mode::Eventbridge {
+        return topics;
+    }
     topics.push(want(&kafka.gaps_topic, Some("compact,delete"), Some(1)));
     if config.genesys.mode == Mode::Channels {
         topics.push(want(&kafka.certificates_topic, Some("compact"), Some(1)));
@@ -862,6 +872,10 @@ pub fn spawn_control(
                 return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
             };
             supervisor.spawn("control", direct::run(control, settings, client, stopping));
+        }
+        Mode::Eventbridge => {
+            let text = "genesys.mode is eventbridge: nothing is heard on a socket; allowed: channels or direct";
+            return Err(ProcessError::text(ExitCode::Config, text));
         }
     }
     Ok(())

@@ -29,6 +29,7 @@ pub mod genesys;
 pub mod ground;
 pub mod kafka;
 pub mod observe;
+pub mod sqs;
 pub mod supervisor;
 
 pub mod app;
@@ -36,6 +37,7 @@ pub mod cli;
 pub mod doctor;
 pub mod errand;
 pub mod error;
+pub mod eventbridge;
 pub mod failpoint;
 pub mod listen;
 pub mod pipeline;

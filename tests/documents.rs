@@ -98,7 +98,7 @@ fn every_failpoint_is_documented_and_every_documented_one_exists() {
     let is_point = |text: &&str| {
         let groups = [
             "start", "ch", "rx", "spool", "prod", "state", "gap", "bf", "audit", "cert", "sb",
-            "term",
+            "eb", "term",
         ];
         let group = text.split_once('.').map(|(group, _)| group);
         group.is_some_and(|group| groups.contains(&group))

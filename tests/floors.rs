@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error genesys ground kafka ledger observe pipeline proxy publish reconcile sequence session spool supervisor",
+        "admin certify clock config control decode encode error eventbridge genesys ground kafka ledger observe pipeline proxy publish reconcile sequence session spool sqs supervisor",
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
@@ -26,7 +26,9 @@ const FLOORS: &[(&str, &str)] = &[
         "app clock config control decode encode error observe pipeline sequence session supervisor",
     ),
     // everything the service will need, asked once
-    ("doctor", "app clock config control encode genesys kafka observe spool supervisor"),
+    ("doctor", "app clock config control encode genesys kafka observe spool sqs supervisor"),
+    // a queue in the place of sockets and spool, with the pipeline's own steps
+    ("eventbridge", "clock decode encode observe pipeline publish sequence sqs"),
     ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),
     ("error", "supervisor"),
     ("supervisor", ""),
@@ -48,10 +50,12 @@ const FLOORS: &[(&str, &str)] = &[
     ("reconcile", "clock control decode encode genesys kafka ledger observe publish supervisor"),
     ("replay", "clock decode encode observe publish"),
     ("admin", "observe"),
-    ("config", "genesys kafka"),
+    ("config", "genesys kafka sqs"),
     ("observe", ""),
     ("clock", ""),
     ("genesys", "clock proxy"),
+    // another platform, asked over the same client
+    ("sqs", "clock genesys"),
     // what lies under the topics, for whoever writes them
     ("ground", "kafka observe"),
     ("kafka", ""),
@@ -68,7 +72,8 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/config/load.rs", "src/failpoint.rs"]),
     ("rdkafka::", &["src/kafka/", "src/demo/broker.rs"]),
     ("genesys_sim::", &["src/demo/", "src/cli/simulate.rs"]),
-    ("reqwest::", &["src/genesys/", "src/encode/registry.rs"]),
+    ("reqwest::", &["src/genesys/", "src/encode/registry.rs", "src/sqs/"]),
+    ("aws_sigv4::", &["src/sqs/"]),
     ("tokio_tungstenite::", &["src/session/"]),
     ("apache_avro::", &["src/demo/"]),
     ("\"trunkline_", &["src/observe/names.rs"]),

@@ -10,7 +10,7 @@ use super::reload::{self, Reload};
 use super::signals::Signals;
 use super::{ConfigArgs, Output, configuration, service_runtime};
 use crate::app::{App, Options};
-use crate::config::{Config, LogFormat, Mode};
+use crate::config::{Config, LogFormat};
 use crate::error::{ExitCode, ProcessError};
 use crate::failpoint;
 use crate::observe::logging::{self, LogSettings};
@@ -50,7 +50,7 @@ async fn serve(config: &Config, mut reload: Reload) -> Result<ExitCode, ProcessE
     let mut signals = Signals::new()?;
     let mut hangup = signal(SignalKind::hangup())
         .map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
-    let mode = if config.genesys.mode == Mode::Direct { "direct" } else { "channels" };
+    let mode = config.genesys.mode.as_str();
     let options = Options { mode, timings: failpoint::timings(), ..Options::default() };
     let mut app = tokio::select! {
         biased;

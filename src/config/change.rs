@@ -77,6 +77,7 @@ fn secrets(config: &Config) -> Vec<(String, Option<&Secret>)> {
     let clients =
         clients.map(|(n, client)| (format!("genesys.clients[{n}].secret"), client.secret.as_ref()));
     let others = [
+        ("genesys.eventbridge.secret_access_key", &config.genesys.eventbridge.secret_access_key),
         ("genesys.proxy.password", &config.genesys.proxy.password),
         ("kafka.sasl_password", &config.kafka.sasl_password),
         ("schema_registry.password", &config.schema_registry.password),

@@ -355,7 +355,9 @@ fn named(key: &str) -> &str {
 
 fn masked(path: &[String], value: &Value) -> String {
     match path.last().map(String::as_str) {
-        Some("secret" | "password" | "sasl_password" | "hash_key") => "***".to_owned(),
+        Some("secret" | "secret_access_key" | "password" | "sasl_password" | "hash_key") => {
+            "***".to_owned()
+        }
         Some(_) | None => value.to_string(),
     }
 }

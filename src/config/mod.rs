@@ -63,6 +63,20 @@ pub enum Mode {
     Channels,
     /// One configured URL.
     Direct,
+    /// A queue that the EventBridge integration feeds.
+    Eventbridge,
+}
+
+impl Mode {
+    /// The word used in the configuration, the status page and logs.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Channels => "channels",
+            Self::Direct => "direct",
+            Self::Eventbridge => "eventbridge",
+        }
+    }
 }
 
 /// The platform.
@@ -79,7 +93,7 @@ pub struct Genesys {
     pub ca_file: Option<PathBuf>,
     /// An HTTP proxy for requests and sockets, instead of those of the environment.
     pub proxy: Proxy,
-    /// `channels` or `direct`.
+    /// `channels`, `direct` or `eventbridge`.
     pub mode: Mode,
     /// OAuth clients; shards are spread over them.
     pub clients: Vec<OAuthClient>,
@@ -91,6 +105,32 @@ pub struct Genesys {
     pub processes_per_client: u32,
     /// For mode `direct`.
     pub direct: Direct,
+    /// For mode `eventbridge`.
+    pub eventbridge: EventBridge,
+}
+
+/// A queue of Amazon SQS that the EventBridge integration feeds.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct EventBridge {
+    /// The queue's URL, as SQS shows it.
+    pub queue_url: Option<String>,
+    /// Its AWS region; unset: as the URL says.
+    pub region: Option<String>,
+    /// Id of the organisation whose events they are: part of every event's id.
+    pub organization: Option<String>,
+    /// Access key; unset: AWS's own environment variables count, those of a service account or a container among them.
+    pub access_key_id: Option<String>,
+    /// Its secret; better in a file or the environment.
+    pub secret_access_key: Option<Secret>,
+    /// File that holds the secret.
+    pub secret_access_key_file: Option<PathBuf>,
+    /// How long a message stays hidden from others; extended for as long as Kafka does not have it: 30 to 43200.
+    pub visibility_secs: u64,
+    /// Messages taken and not deleted, at most: 10 to 100000.
+    pub in_flight_messages: usize,
+    /// Requests for messages side by side: 1 to 16.
+    pub receivers: usize,
 }
 
 /// The way out.
@@ -374,6 +414,7 @@ impl Default for Genesys {
             requests_per_minute: 300,
             processes_per_client: 1,
             direct: Direct::default(),
+            eventbridge: EventBridge::default(),
         }
     }
 }
@@ -387,6 +428,22 @@ impl Default for Direct {
             dials_per_minute: 10,
             connections: 1,
             silence_secs: 40,
+        }
+    }
+}
+
+impl Default for EventBridge {
+    fn default() -> Self {
+        Self {
+            queue_url: None,
+            region: None,
+            organization: None,
+            access_key_id: None,
+            secret_access_key: None,
+            secret_access_key_file: None,
+            visibility_secs: 120,
+            in_flight_messages: 1_000,
+            receivers: 2,
         }
     }
 }

@@ -1,5 +1,7 @@
 //! What a type cannot say: required fields, ranges, files that hold secrets.
 
+mod eventbridge;
+
 use std::path::Path;
 
 use super::load::{Mistake, Purpose};
@@ -18,8 +20,12 @@ pub(super) fn check(
         let (source, field) = (source.to_owned(), field.to_owned());
         mistakes.push(Mistake { source, field, problem });
     };
-    genesys(config, &mut wrong);
-    clients(config, &mut wrong);
+    if config.genesys.mode == Mode::Eventbridge {
+        eventbridge::check(config, &mut wrong);
+    } else {
+        genesys(config, &mut wrong);
+        clients(config, &mut wrong);
+    }
     if purpose == Purpose::Run {
         kafka(config, &mut wrong);
         registry(config, &mut wrong);
@@ -57,6 +63,12 @@ pub(super) fn check(
     }
     if config.replicas.len() > 1 && config.genesys.mode == Mode::Direct {
         wrong("replicas", "are for mode channels; direct mode runs alone".to_owned());
+    }
+    if config.replicas.len() > 1 && config.genesys.mode == Mode::Eventbridge {
+        wrong(
+            "replicas",
+            "are for mode channels; any number of processes may take from one queue".to_owned(),
+        );
     }
     let flow = &config.flow;
     if flow.dedupe_window_secs < 900 {

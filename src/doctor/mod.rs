@@ -4,10 +4,11 @@
 mod disk;
 mod kafka;
 mod platform;
+mod queue;
 
 use std::time::Duration;
 
-use crate::config::Config;
+use crate::config::{Config, Mode};
 
 /// How something was found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize)]
@@ -72,12 +73,18 @@ pub async fn examine(config: &Config, wish: Wish, mut show: impl FnMut(&Finding)
         findings.iter().for_each(&mut show);
         all.extend(findings);
     };
-    tell(platform::examine(config, wish).await);
+    let queued = config.genesys.mode == Mode::Eventbridge;
+    match queued {
+        true => tell(queue::examine(config).await),
+        false => tell(platform::examine(config, wish).await),
+    }
     tell(schemas(config).await.0);
     let (findings, topics) = kafka::topics(config).await;
     tell(findings);
     tell(kafka::rights(config, &topics).await);
-    tell(disk::examine(config));
+    if !queued {
+        tell(disk::examine(config));
+    }
     all
 }
 

@@ -57,7 +57,8 @@ impl Row<'_> {
         w.opt_string(event.gap.map(|gap| gap.to_hex()).as_ref().map(|gap| gap.as_str()));
         let epoch = match event.origin {
             Origin::Live | Origin::Standby | Origin::Replay => Some(event.frame.epoch.to_hex()),
-            Origin::Backfill | Origin::Reconcile => None, // nobody heard it
+            // no socket heard it
+            Origin::Backfill | Origin::Reconcile | Origin::EventBridge => None,
         };
         w.opt_string(epoch.as_ref().map(|epoch| epoch.as_str()));
         w.string(self.writer_id);

@@ -94,6 +94,37 @@ fn proxy(own: &ProxySettings) -> Result<reqwest::Proxy, reqwest::Error> {
     Ok(proxy.no_proxy(reqwest::NoProxy::from_string(&own.except.join(","))))
 }
 
+/// A client of requests that takes so long at most for one.
+///
+/// # Errors
+/// Says what is wrong with the file of authorities or the proxy.
+pub fn client(
+    ca_file: Option<&Path>,
+    proxies: &Proxies,
+    timeout: Duration,
+) -> Result<reqwest::Client, String> {
+    let mut builder = reqwest::Client::builder()
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(10)))
+        .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
+    if let Some(path) = ca_file {
+        let shown = path.display();
+        let pem = std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
+        let certificates = reqwest::Certificate::from_pem_bundle(&pem)
+            .map_err(|error| format!("{shown} holds no PEM certificate: {error}"))?;
+        if certificates.is_empty() {
+            return Err(format!("{shown} holds no PEM certificate"));
+        }
+        for certificate in certificates {
+            builder = builder.add_root_certificate(certificate);
+        }
+    }
+    if let Some(own) = proxies.own() {
+        builder = builder.proxy(proxy(own).map_err(|error| error.to_string())?);
+    }
+    builder.build().map_err(|error| error.to_string())
+}
+
 impl Http {
     /// Calls `login` and `api`, base URLs without a slash at the end.
     ///
@@ -107,27 +138,7 @@ impl Http {
         timeout: Duration,
         clock: Clock,
     ) -> Result<Self, String> {
-        let mut builder = reqwest::Client::builder()
-            .timeout(timeout)
-            .connect_timeout(timeout)
-            .user_agent(concat!("trunkline/", env!("CARGO_PKG_VERSION")));
-        if let Some(path) = ca_file {
-            let shown = path.display();
-            let pem =
-                std::fs::read(path).map_err(|error| format!("cannot read {shown}: {error}"))?;
-            let certificates = reqwest::Certificate::from_pem_bundle(&pem)
-                .map_err(|error| format!("{shown} holds no PEM certificate: {error}"))?;
-            if certificates.is_empty() {
-                return Err(format!("{shown} holds no PEM certificate"));
-            }
-            for certificate in certificates {
-                builder = builder.add_root_certificate(certificate);
-            }
-        }
-        if let Some(own) = proxies.own() {
-            builder = builder.proxy(proxy(own).map_err(|error| error.to_string())?);
-        }
-        let client = builder.build().map_err(|error| error.to_string())?;
+        let client = client(ca_file, proxies, timeout)?;
         Ok(Self { client, clock, login: login.to_owned(), api: api.to_owned() })
     }
 
@@ -275,7 +286,8 @@ pub(super) async fn json<T: DeserializeOwned>(
 }
 
 /// The kind of failure; the library's own text may hold a URL.
-fn word(error: &reqwest::Error) -> &'static str {
+#[must_use]
+pub fn word(error: &reqwest::Error) -> &'static str {
     let mut causes = std::iter::successors(std::error::Error::source(error), |e| e.source());
     if causes.any(|cause| cause.to_string().contains("certificate")) {
         "its certificate is not accepted"

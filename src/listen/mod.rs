@@ -78,6 +78,10 @@ impl Listening {
         channels_per_shard: u8,
         timings: Timings,
     ) -> Result<Self, ProcessError> {
+        if config.genesys.mode == Mode::Eventbridge {
+            let text = "genesys.mode is eventbridge: this command hears on sockets; allowed: channels or direct";
+            return Err(ProcessError::text(ExitCode::Config, text));
+        }
         let mut config = config.clone();
         config.genesys.requests_per_minute = config.genesys.requests_per_minute.div_ceil(SHARE);
         config.genesys.channels_per_shard = channels_per_shard;
@@ -89,8 +93,7 @@ impl Listening {
         let flow = Flow::new();
         let metrics = Metrics::new(flow.clone());
         let direct = config.genesys.mode == Mode::Direct;
-        let mode = if direct { "direct" } else { "channels" };
-        let board = StatusBoard::new(mode, metrics.clone());
+        let board = StatusBoard::new(config.genesys.mode.as_str(), metrics.clone());
         let transport = Transport::new(
             config.genesys.ca_file.as_deref(),
             app::proxies(config)?,

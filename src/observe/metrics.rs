@@ -46,6 +46,8 @@ pub struct Metrics {
     pub spool: SpoolMetrics,
     /// Of what other replicas write.
     pub standby: StandbyMetrics,
+    /// Of the queue that EventBridge feeds.
+    pub queue: QueueMetrics,
     /// Of the broker, where history is written; shown nowhere, lest it hide the journey's.
     pub backfill: PublishMetrics,
     /// Of coverage and its gaps.
@@ -74,6 +76,7 @@ impl Metrics {
             ground: GroundMetrics::new(&make),
             spool: SpoolMetrics::new(&make),
             standby: StandbyMetrics::new(&make),
+            queue: QueueMetrics::new(&make),
             backfill: PublishMetrics::new(&Make(&Registry::new())),
             proof: ProofMetrics::new(&make),
             registry,
@@ -606,6 +609,52 @@ impl StandbyMetrics {
     /// An event is written in another replica's place.
     pub fn stood_in(&self) {
         self.stood_in.inc();
+    }
+}
+
+/// Of the queue that EventBridge feeds.
+#[derive(Clone)]
+pub struct QueueMetrics {
+    received: IntCounter,
+    redelivered: IntCounter,
+    in_flight: Gauge,
+    oldest: Gauge,
+    deletes: IntCounterVec,
+}
+
+impl QueueMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        let deletes = make.counters(names::QUEUE_DELETES);
+        ["done", "failed"].iter().for_each(|outcome| drop(deletes.with_label_values(&[outcome])));
+        Self {
+            received: make.counter(names::QUEUE_RECEIVED),
+            redelivered: make.counter(names::QUEUE_REDELIVERED),
+            in_flight: make.gauge(names::QUEUE_IN_FLIGHT),
+            oldest: make.gauge(names::QUEUE_OLDEST),
+            deletes,
+        }
+    }
+
+    /// A message was given, perhaps not for the first time.
+    pub fn received(&self, again: bool) {
+        self.received.inc();
+        self.redelivered.inc_by(u64::from(again));
+    }
+
+    /// So many are held, the oldest of which was put into the queue then.
+    pub fn look(&self, held: usize, oldest: Option<Wall>) {
+        self.in_flight.set(held as f64);
+        self.oldest.set(oldest.map_or(0.0, seconds));
+    }
+
+    /// The queue deleted a message.
+    pub fn deleted(&self) {
+        self.deletes.with_label_values(&["done"]).inc();
+    }
+
+    /// It did not.
+    pub fn not_deleted(&self) {
+        self.deletes.with_label_values(&["failed"]).inc();
     }
 }
 

@@ -43,11 +43,11 @@ macro_rules! metrics {
 }
 
 metrics! {
-    EVENTS_RECEIVED = Counter "trunkline_events_received_total" ["class"] "Events heard on a socket, unreadable ones included.";
+    EVENTS_RECEIVED = Counter "trunkline_events_received_total" ["class"] "Events heard on a socket or taken from the queue, unreadable ones included.";
     EVENTS_PUBLISHED = Counter "trunkline_events_published_total" ["class"] "Event records that Kafka acknowledged.";
     EVENTS_DEDUPLICATED = Counter "trunkline_events_deduplicated_total" [] "Copies of events that were kept once already.";
     EVENTS_QUARANTINED = Counter "trunkline_events_quarantined_total" ["reason"] "Messages acknowledged on the quarantine topic.";
-    EVENTS_IN_FLIGHT = Gauge "trunkline_events_in_flight" [] "Events between socket and acknowledgement.";
+    EVENTS_IN_FLIGHT = Gauge "trunkline_events_in_flight" [] "Events between socket or queue and acknowledgement.";
     WS_CONNECTS = Counter "trunkline_ws_connects_total" [] "Sockets opened.";
     WS_DISCONNECTS = Counter "trunkline_ws_disconnects_total" ["reason"] "Sockets ended, by reason.";
     WS_REFUSED = Counter "trunkline_ws_refused_total" ["status"] "Dials that ended without a socket, by HTTP status class.";
@@ -88,6 +88,11 @@ metrics! {
     STANDBY_HELD = Gauge "trunkline_standby_held_events" [] "Events of other replicas' shards that were not seen in the output topic yet.";
     STANDBY_SEEN = Counter "trunkline_standby_seen_events_total" [] "Held events that another replica wrote.";
     STANDBY_WRITTEN = Counter "trunkline_standby_written_events_total" [] "Held events that this replica wrote, since no other one did in time.";
+    QUEUE_RECEIVED = Counter "trunkline_queue_received_total" [] "Messages that the queue of EventBridge gave.";
+    QUEUE_REDELIVERED = Counter "trunkline_queue_redelivered_total" [] "Of those, messages that it had given before.";
+    QUEUE_IN_FLIGHT = Gauge "trunkline_queue_in_flight" [] "Messages that were given and are not deleted.";
+    QUEUE_OLDEST = Gauge "trunkline_queue_oldest_timestamp_seconds" [] "When the oldest of them was put into the queue, seconds since 1970; 0 when there is none.";
+    QUEUE_DELETES = Counter "trunkline_queue_deletes_total" ["outcome"] "Messages deleted after Kafka's acknowledgement: done, or failed and tried again or given again.";
     COVERAGE_WATERMARK = Gauge "trunkline_coverage_watermark_timestamp_seconds" ["shard"] "Everything wanted is proven up to here, from the last hole on; seconds since 1970.";
     GAPS_OPEN = Gauge "trunkline_gaps_open" ["shard"] "Gaps that are not closed.";
     GAPS = Counter "trunkline_gaps_total" ["cause", "outcome"] "Gaps recorded (outcome opened) and closed, by cause.";

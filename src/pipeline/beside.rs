@@ -45,7 +45,8 @@ pub(super) fn class_heard(text: &str) -> TopicClass {
 /// The message with the privacy policy applied, before anything keeps it or writes it down. A body that
 /// is no conversation has a shape that no rule was made for: that is found out here, before the disk,
 /// and while it still is what was heard.
-pub(super) fn governed(policy: &Policy, org: &str, kept: Kept) -> Kept {
+#[must_use]
+pub fn governed(policy: &Policy, org: &str, kept: Kept) -> Kept {
     let (event, ticket, number) = match kept {
         kept if policy.is_none() => return kept,
         Kept::Event(event, ticket, number) => (event, ticket, number),

@@ -279,13 +279,14 @@ impl Certifier {
                     partitions.entry(seen.partition).or_default().add(seen.offset, seen.id);
                 }
             }
-            // an audit's find belongs to no interval that somebody heard
+            // an audit's find belongs to no interval that somebody heard, nor does what a queue gave
             (
                 Origin::Live
                 | Origin::Standby
                 | Origin::Replay
                 | Origin::Backfill
-                | Origin::Reconcile,
+                | Origin::Reconcile
+                | Origin::EventBridge,
                 ..,
             ) => {}
         }

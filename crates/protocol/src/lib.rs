@@ -8,10 +8,11 @@
 //!
 //! | noun | machines and rules |
 //! |---|---|
-//! | a message | [`envelope`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`], [`privacy`], [`replay`] |
+//! | a message | [`envelope`], [`eventbridge`], [`cursor`], [`identity`], [`dedupe`], [`splice`], [`sequence`], [`privacy`], [`replay`] |
 //! | a socket | [`heartbeat`], [`session`] |
 //! | a channel | [`channel`], [`rotation`], [`subscriptions`], [`token`] |
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`]; whether somebody else has our name or our client: [`twins`] |
+//! | a queue | [`queue`] |
 //! | records | [`ground`], [`producer`], [`journal`], [`spool`], [`standby`] |
 //! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`tally`] |
 
@@ -27,6 +28,7 @@ pub mod dedupe;
 pub mod direct;
 pub mod domain;
 pub mod envelope;
+pub mod eventbridge;
 pub mod gaps;
 pub mod gate;
 pub mod ground;
@@ -37,6 +39,7 @@ pub mod journal;
 pub mod ledger;
 pub mod privacy;
 pub mod producer;
+pub mod queue;
 pub mod replay;
 pub mod rotation;
 mod scan;

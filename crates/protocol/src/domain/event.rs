@@ -21,12 +21,20 @@ pub enum Origin {
     Reconcile,
     /// Written again from the quarantine.
     Replay,
+    /// Taken from a queue that the platform's EventBridge integration feeds.
+    EventBridge,
 }
 
 impl Origin {
     /// Every origin.
-    pub const ALL: [Self; 5] =
-        [Self::Live, Self::Standby, Self::Backfill, Self::Reconcile, Self::Replay];
+    pub const ALL: [Self; 6] = [
+        Self::Live,
+        Self::Standby,
+        Self::Backfill,
+        Self::Reconcile,
+        Self::Replay,
+        Self::EventBridge,
+    ];
 
     /// The word used in records, headers and metrics.
     #[must_use]
@@ -37,6 +45,7 @@ impl Origin {
             Self::Backfill => "backfill",
             Self::Reconcile => "reconcile",
             Self::Replay => "replay",
+            Self::EventBridge => "eventbridge",
         }
     }
 }
