@@ -87,7 +87,35 @@ fn a_wrong_type_names_the_variable_it_came_from() {
         .to_string();
     assert!(text.contains("TRUNKLINE__KAFKA__LINGER_MS: kafka.linger_ms: is \"soon\""), "{text}");
     assert!(text.contains("genesys.mode: is \"pigeon\""), "{text}");
-    assert!(text.contains("`channels` or `direct`"), "{text}");
+    assert!(text.contains("one of `channels`, `direct`, `eventbridge`"), "{text}");
+}
+
+#[test]
+fn a_queue_needs_no_client_and_everything_else_of_it_is_asked_for() {
+    let mut queue = required();
+    queue.retain(|name, _| !name.starts_with("TRUNKLINE__GENESYS"));
+    let mut set = |name: &str, value: &str| {
+        queue.insert(format!("TRUNKLINE__GENESYS__{name}"), value.to_owned());
+        load(None, &queue)
+    };
+    let text = set("MODE", "eventbridge").expect_err("no queue").to_string();
+    for field in ["queue_url: is required", "region: is required", "organization: is \"\""] {
+        assert!(text.contains(&format!("genesys.eventbridge.{field}")), "{field} in\n{text}");
+    }
+    assert!(!text.contains("genesys.clients") && !text.contains("genesys.region"), "{text}");
+    let url = "https://sqs.eu-central-1.amazonaws.com/123456789012/events";
+    set("EVENTBRIDGE__QUEUE_URL", url).expect_err("whose events");
+    set("EVENTBRIDGE__ORGANIZATION", "bb14bed0").expect("a good configuration");
+    let text = set("EVENTBRIDGE__ACCESS_KEY_ID", "AKIA").expect_err("half a key").to_string();
+    assert!(
+        text.contains("genesys.eventbridge.secret_access_key_file: and access_key_id"),
+        "{text}"
+    );
+    let config = set("EVENTBRIDGE__SECRET_ACCESS_KEY", "s3cr3t").expect("a whole key");
+    let shown = format!("{config:?}{}", serde_json::to_string(&config).expect("plain data"));
+    assert!(!shown.contains("s3cr3t"), "{shown}");
+    let text = set("EVENTBRIDGE__RECEIVERS", "17").expect_err("too many").to_string();
+    assert!(text.contains("genesys.eventbridge.receivers: is 17; allowed: 1 to 16"), "{text}");
 }
 
 #[test]

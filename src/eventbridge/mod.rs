@@ -208,6 +208,9 @@ impl Intake {
                 (refused, why)
             }
             Err(error) => {
+                if error.disposition() == Disposition::Escalate {
+                    tracing::error!(code = "queue_refused", error = %error, "the queue refuses; still tried again");
+                }
                 let code = String::new();
                 let failed = |entry: &Entry| Failed {
                     number: entry.number,
@@ -353,7 +356,7 @@ impl Intake {
 
     /// Lets others have at once what nobody acknowledged.
     async fn give_back(self) {
-        let unwritten = self.rules.unwritten();
+        let (unwritten, held) = (self.rules.unwritten(), self.rules.held());
         let IntakeParts { sqs, .. } = self.parts;
         for batch in unwritten.chunks(trunkline_protocol::queue::BATCH) {
             let given = sqs.extend(batch, Duration::ZERO);
@@ -362,7 +365,8 @@ impl Intake {
         tracing::warn!(
             code = "queue_kept",
             unacked = unwritten.len(),
-            "Kafka did not take everything; the queue gives it again"
+            held,
+            "not everything was written and deleted in time; the queue gives it again"
         );
     }
 }

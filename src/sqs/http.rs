@@ -277,7 +277,8 @@ impl Sqs {
 
 /// What an error answer means. Codes stand behind a name space.
 fn refusal(action: &'static str, queue: &str, status: u16, kind: &str) -> SqsError {
-    let code = kind.rsplit('#').next().unwrap_or_default().to_owned();
+    let code = kind.rsplit('#').next().filter(|code| !code.is_empty());
+    let code = code.map_or_else(|| status.to_string(), str::to_owned);
     let queue = queue.to_owned();
     let denied = ["AccessDenied", "Signature", "Token", "Security", "UnrecognizedClient"];
     if code.contains("QueueDoesNotExist") || code.contains("NonExistentQueue") {

@@ -1,8 +1,10 @@
 """From a queue of Amazon SQS to records: everything arrives, nothing is deleted before Kafka has it."""
 
 import collections
+import json
 import os
 import signal
+import tempfile
 import threading
 import unittest
 
@@ -108,7 +110,9 @@ class EventBridge(unittest.TestCase):
         self.assertEqual(code, 65, complaint)
         self.assertIn(f"there is no queue {gone}", complaint)
         self.assertIn("genesys.eventbridge.queue_url: allowed:", complaint)
-        may, may_not = self.sqs.user(*ACTIONS), self.sqs.user()
+        # AWS asks for the permission of one message where a request names several; this server has one of its own
+        batches = ["sqs:DeleteMessageBatch", "sqs:ChangeMessageVisibilityBatch"]
+        may, may_not = self.sqs.user(*ACTIONS, *batches), self.sqs.user()
         self.sqs.send(self.queue, [event(1)])
         with self.sqs.strict():
             code, _, complaint = ask(bridge(self.stand, self.queue, may_not), "run")
@@ -125,6 +129,41 @@ class EventBridge(unittest.TestCase):
         self.assertEqual(code, 65)
         for words in ("genesys.eventbridge.queue_url: is \"nowhere\"; allowed:", "visibility_secs: is 5; allowed: 30 to 43200"):
             self.assertIn(words, complaint)
+
+    def test_a_service_account_gets_keys_for_its_token(self):
+        self.sqs.send(self.queue, [event(1)])
+        with tempfile.NamedTemporaryFile("w") as token:
+            token.write("header.payload.signature")
+            token.flush()
+            environment = {
+                **os.environ, "AWS_WEB_IDENTITY_TOKEN_FILE": token.name, "AWS_ROLE_ARN": "arn:aws:iam::123456789012:role/trunkline",
+                "AWS_ENDPOINT_URL_STS": self.sqs.url,
+            }
+            with Trunkline(bridge(self.stand, self.queue, None), env=environment).wait_ready() as app:
+                self.assertTrue(empty(self.sqs, self.queue), self.seen(app))
+                app.stop()
+        self.assertEqual(len(self.conversations()), 1)
+
+    def test_doctor_says_what_is_permitted_and_how_the_queue_is_set(self):
+        dead = self.sqs.queue("dead")
+        arn = self.sqs.call("GetQueueAttributes", QueueUrl=dead, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
+        redrive = json.dumps({"deadLetterTargetArn": arn, "maxReceiveCount": 3})
+        hasty = self.sqs.queue("hasty", MessageRetentionPeriod="86400", RedrivePolicy=redrive)
+        for queue, retention, letters in ((self.queue, "ok", "ok"), (hasty, "warn", "warn")):
+            _, lines, complaint = ask(bridge(self.stand, queue), "doctor")
+            self.assertEqual(len(lines), 1, complaint)
+            found = {}
+            for finding in lines[0]["findings"]:
+                found.setdefault(finding["check"], []).append((finding["verdict"], finding["found"]))
+            self.assertEqual(found["queue"][0][0], "ok", found)
+            self.assertIn(queue, found["queue"][0][1])
+            self.assertEqual([verdict for verdict, _ in found["permissions"]], ["ok", "skip"])
+            self.assertEqual((found["retention"][0][0], found["dead letters"][0][0]), (retention, letters))
+            self.assertNotIn("login", found)
+        self.assertIn("dead gets what was given 3 times", found["dead letters"][0][1])
+        code, lines, _ = ask(bridge(self.stand, self.queue + "-gone"), "doctor")
+        self.assertEqual(code, 1)
+        self.assertIn("there is no queue", json.dumps(lines))
 
 
 if __name__ == "__main__":
