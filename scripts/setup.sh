@@ -32,7 +32,7 @@ case $what in chart | alerts | downstream*) compiler=no ;; esac
 [ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
 [ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 [ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
-[ "$what" = alerts ] && wanted+=(promtool:prometheus)
+[ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
 [ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
 case $what in reconnect-table | clients) wanted+=(node:nodejs npm:npm) ;; esac
 

@@ -64,6 +64,8 @@ CASES = {
     "TrunklineSpoolDamaged": (2, {"trunkline_spool_damaged_total": "1x5"}, {"trunkline_spool_damaged_total": "0x5"}),
     "TrunklineEventsQuarantined": (8, {'trunkline_events_quarantined_total{reason="malformed"}': "0x5 1x30"},
         {'trunkline_events_quarantined_total{reason="malformed"}': "1x30"}),
+    "TrunklineConfigStale": (15, {'trunkline_config_stale{why="refused"}': "1x20"},
+        {'trunkline_config_stale{why="refused"}': "1x5 0x20", 'trunkline_config_stale{why="restart"}': "0x20"}),
     "TrunklineAbsent": (20, {'trunkline_build_info{version="1"}': "1x5 _x40"},
         {'trunkline_build_info{version="1"}': "1x5 _x40", 'trunkline_build_info{version="2"}': "_x5 1x40"}),
 }

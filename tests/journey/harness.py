@@ -146,7 +146,7 @@ class Trunkline(Process):
 
     def __init__(self, tree: dict, **kwargs):
         self.folder = tempfile.TemporaryDirectory()
-        path = pathlib.Path(self.folder.name) / "trunkline.yaml"
+        self.path = path = pathlib.Path(self.folder.name) / "trunkline.yaml"
         spool = {"dir": str(pathlib.Path(self.folder.name) / "spool"), **tree["spool"]}
         path.write_text(json.dumps({**tree, "spool": spool}))
         # a file that may not grow is an error to it, as a full disk is, not a signal

@@ -1,0 +1,79 @@
+"""One run of the end-to-end test: a broker, a registry and a simulator of its own, and the shipped binary, scraped as job NAME."""
+
+import contextlib
+import json
+import os
+import pathlib
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "journey"))
+
+from harness import Sim, Stand, Trunkline, config, get, wait_for  # noqa: E402
+
+# the stand has one broker, which no topic can have three replicas on: true of every run
+EVERYWHERE = {"TrunklineDurabilityDegraded"}
+
+
+class Run(contextlib.ExitStack):
+    """`prometheus` and `receiver` are shared; everything else ends with the run."""
+
+    def __init__(self, job: str, prometheus, receiver):
+        super().__init__()
+        self.job, self.prometheus, self.receiver, self.fault_at, self.apps = job, prometheus, receiver, None, []
+
+    def folder(self) -> pathlib.Path:
+        return pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
+
+    def world(self, *flags, **settings):
+        """A broker and a simulator with these settings."""
+        if settings:
+            path = self.folder() / "settings.json"
+            path.write_text(json.dumps(settings))
+            flags += ("--settings", path)
+        self.stand = self.enter_context(Stand())
+        self.sim = self.enter_context(Sim(*(flags or ("--rate", "20"))))
+
+    def start(self, scale: int = 0, watch: bool = True, stand=None, **changes) -> Trunkline:
+        """The service, ready and with all its channels; scraped from then on."""
+        env = {**os.environ, **({"TRUNKLINE_TEST_SCALE": str(scale)} if scale else {})}
+        self.tree = config(stand or self.stand, self.sim.url, **changes)
+        app = self.enter_context(Trunkline(self.tree, env=env)).wait_ready(60)
+        self.apps.append(app)
+        whole = self.tree["genesys"].get("channels_per_shard", 2)
+        live = lambda: app.metrics().get('trunkline_shard_live_channels{shard="0"}', 0) >= whole
+        if not wait_for(live, 60, 0.5):
+            raise AssertionError(f"{self.job}: not all channels are live: " + "".join(app.log[-5:]))
+        if watch:
+            self.watch(app)
+        return app
+
+    def watch(self, app: Trunkline):
+        """Scraped from now on; the first scrapes are made before anything goes wrong."""
+        self.prometheus.scrape(app.admin, self.job)
+        up = lambda: any(series["value"][1] == "1" for series in self.prometheus.ask(f'up{{job="{self.job}"}}'))
+        if not wait_for(up, 60, 0.5):
+            raise AssertionError(f"{self.job}: is not scraped")
+        time.sleep(3)
+
+    def fault(self, what: str, **rest):
+        self.fault_at = self.fault_at or time.time()
+        self.sim.fault(what, **rest)
+
+    def status(self) -> dict:
+        return json.loads(get(self.apps[-1].admin + "/api/v1/status"))
+
+    def until(self, expected: set[str], seconds: float, still: float = 8, again=lambda: None) -> None:
+        """Waits for these alerts, calling `again` every second, and so long after them that another one would come."""
+        end = time.monotonic() + seconds
+        while not expected | EVERYWHERE <= set(self.receiver.of(self.job)) and time.monotonic() < end:
+            again()
+            time.sleep(1)
+        time.sleep(still)
+
+    def __exit__(self, *broken):
+        """Nothing is scraped any more before anything stops, and what came is kept."""
+        self.came = self.receiver.of(self.job)
+        self.prometheus.forget(self.job)
+        return super().__exit__(*broken)
