@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts dashboards
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -138,6 +138,13 @@ downstream-spark: ## The Glue job on a real Spark, into Parquet and Iceberg; its
 	@tests/downstream/spark/install.sh
 	$(PYTHON) -m unittest discover -s tests/downstream/spark -v
 
-alerts: ## Every alert fires on what it is for and stays silent on what looks like it
+alerts: setup ## Every alert by promtool; then faults, the binary, a real Prometheus and Alertmanager: exactly what is due arrives. ONLY="run run"
 	@scripts/setup.sh --for alerts
+	$(BUILD)
 	$(PYTHON) -m unittest discover -s tests/alerts -v
+	$(PYTHON) tests/alerts/end_to_end.py $(ONLY)
+
+dashboards: setup ## Every query of every panel against a real Prometheus: which run gives it data
+	@scripts/setup.sh --for alerts
+	$(BUILD)
+	$(PYTHON) tests/dashboards/queries.py

@@ -39,7 +39,7 @@ def one(function, prometheus, receiver) -> tuple[dict, list[str]]:
     wrong += [f"{function.__name__}: {name} did not come" for name in sorted(due - set(run.came))]
     wrong += [f"{function.__name__}: {name} came and was not due" for name in sorted(set(run.came) - due)]
     seconds = {name: at - (run.fault_at or at) for name, (at, _) in run.came.items()}
-    say(f"{function.__name__}: " + (", ".join(f"{name} after {s:.0f} s" for name, s in seconds.items() if name not in EVERYWHERE) or "nothing") + f"; {len(wrong)} wrong")
+    say(f"{function.__name__}: " + (", ".join(f"{name} after {s:.0f} s" for name, s in seconds.items() if name not in EVERYWHERE) or "nothing") + f"; {sum(run.pasted.values())} checks of pages, {len(wrong)} wrong")
     for line in wrong:
         say(line)
     return seconds, wrong

@@ -4,13 +4,16 @@ import contextlib
 import json
 import os
 import pathlib
+import shlex
+import subprocess
 import sys
 import tempfile
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "journey"))
 
-from harness import Sim, Stand, Trunkline, config, get, wait_for  # noqa: E402
+from harness import BINARY, Sim, Stand, Trunkline, config, get, wait_for  # noqa: E402
+from pages import block, pages  # noqa: E402
 
 # the stand has one broker, which no topic can have three replicas on: true of every run
 EVERYWHERE = {"TrunklineDurabilityDegraded"}
@@ -22,6 +25,7 @@ class Run(contextlib.ExitStack):
     def __init__(self, job: str, prometheus, receiver):
         super().__init__()
         self.job, self.prometheus, self.receiver, self.fault_at, self.apps = job, prometheus, receiver, None, []
+        self.came, self.pasted = {}, {}
 
     def folder(self) -> pathlib.Path:
         return pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
@@ -71,6 +75,26 @@ class Run(contextlib.ExitStack):
             again()
             time.sleep(1)
         time.sleep(still)
+        for alert in sorted(expected & set(self.receiver.of(self.job))):
+            self.pasted[alert] = self.paste(pages()[alert])
+
+    def paste(self, text: str) -> int:
+        """Carries out the checks of a page while the fault is there; returns how many."""
+        lines, app = block(text, "sh"), self.apps[0]
+        here = [line for line in lines if line.split()[0] in ("curl", "trunkline") and app.child.poll() is None]
+        for line in here:
+            words, _, key = line.partition(" | jq .")
+            command = shlex.split(words.replace("localhost:9464", app.admin.removeprefix("http://")).replace("trunkline.yaml", str(app.path)))
+            done = subprocess.run([BINARY if command[0] == "trunkline" else "curl", *command[1:]], capture_output=True, text=True, timeout=90)
+            # 1 is a verdict that is not good, 69 a service that does not answer: both may be what the page is about
+            if done.returncode not in ((0, 1, 69) if command[0] == "trunkline" else (0,)):
+                raise AssertionError(f"{line}: exit code {done.returncode}: {done.stderr or done.stdout}")
+            if key and key not in json.loads(done.stdout):
+                raise AssertionError(f"{line}: no such key")
+        queries = block(text, "promql")
+        for query in queries:
+            self.prometheus.ask(query)
+        return len(here) + len(queries)
 
     def __exit__(self, *broken):
         """Nothing is scraped any more before anything stops, and what came is kept."""

@@ -1,11 +1,13 @@
 """What goes wrong, and which alerts it gives: exactly these, and those that are true of every run."""
 
+import json
 import resource
 import signal
 import threading
 import time
 
 from harness import Stand, get
+from intruder import take_channel
 from run import Run
 
 MINUTES = 330_000
@@ -58,7 +60,6 @@ def history_fails(run: Run):
 
 def presence_gap(run: Run):
     """Presence has no history, so its gap is lost at once."""
-    import json
     run.world()
     user = json.loads(get(run.sim.url + "/sim/org"))["users"][0]
     user = user["id"] if isinstance(user, dict) else user
@@ -74,9 +75,12 @@ def storm(run: Run):
 
 
 def channels_taken(run: Run):
-    run.world()
-    run.start()
-    run.until(channels_taken.gives, 120, again=lambda: [run.fault("evict"), time.sleep(4)])
+    """Who has a copy of the volume opens sockets on its channels; the platform says so to the socket that was there."""
+    spool = run.folder() / "spool"
+    run.world(announce_kick=True)
+    run.start(scale=60, spool__dir=str(spool))
+    run.fault_at = time.time()
+    run.until(channels_taken.gives, 90, again=lambda: [take_channel(spool), time.sleep(3)])
 
 
 def one_client_twice(run: Run):
@@ -111,13 +115,12 @@ def permission_missing(run: Run):
 
 
 def unreadable(run: Run):
-    """Three messages whose body is of another shape, played again and again."""
+    """Bodies that are no object cannot pass a privacy policy, so they are quarantined; one a second."""
     path = run.folder() / "recording.jsonl"
-    queue = "00000000-0000-4000-8000-000000000001"
-    path.write_text('{"topicName": "v2.routing.queues.%s.conversations", "eventBody": {"id": "x", "participants": 7}}\n' % queue * 3)
+    path.write_text('{"topicName": "v2.routing.queues.q-1.conversations", "eventBody": "only text"}\n')
     run.world("--replay", path, "--replay-loop", "1", "--rewrite-ids")
-    run.start()
     run.fault_at = time.time()
+    run.start(privacy__preset="strict")
     run.until(unreadable.gives, 60)
 
 
@@ -181,7 +184,7 @@ def process_gone(run: Run):
 RUNS = [
     (platform_away, "ShardExposed CoverageStalled", False),
     (kafka_away, "KafkaStalled", False),
-    (no_token, "AuthFailing TokenExpiring", False),
+    (no_token, "AuthFailing TokenExpiring ShardSingle", False),
     (history_fails, "GapUnrecovered", True),
     (presence_gap, "GapLost", False),
     (storm, "ReconnectStorm", False),

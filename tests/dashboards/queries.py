@@ -1,0 +1,131 @@
+#!/usr/bin/env python3
+"""Every query of every panel against a real Prometheus that scraped the shipped binary: which run gives it data.
+
+Runs: normal, reconnects, a gap and its repair, Kafka away, the spool filling. A panel that no run gives data to is a finding unless it
+stands in EMPTY, with the reason.
+"""
+
+import concurrent.futures
+import json
+import math
+import pathlib
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests/alerts"))
+
+from run import Run, wait_for  # noqa: E402
+from runs import away  # noqa: E402
+from watch import Prometheus, Receiver  # noqa: E402
+
+# history is two seconds behind, and quick
+HISTORY = {"query_lag_ms": 100, "availability_lag_ms": 2_000, "availability_step_ms": 500, "job_takes_ms": 200, "total_hits_off": 0, "rewrite_share": 0}
+EMPTY = {("proof", "Rules broken"): "shows only what is above 0, and must be empty"}
+
+
+def normal(run: Run):
+    run.world()
+    run.start()
+    time.sleep(40)
+
+
+def reconnects(run: Run):
+    run.world()
+    run.start(scale=60)
+    for _ in range(20):
+        run.fault("reset", whom="all")
+        time.sleep(1.5)
+
+
+def gap_and_repair(run: Run):
+    """An hour takes a second: the gap is read three times by query and twice by job, and closed hours are audited."""
+    run.world("--rate", "20", **HISTORY)
+    app = run.start(scale=3600)
+    run.fault("reset", whom="all")
+    closed = lambda: app.metrics().get("trunkline_audited_timestamp_seconds", 0) > 0 and app.metrics().get('trunkline_gaps_open{shard="0"}') == 0
+    wait_for(closed, 120, 1)
+    time.sleep(10)
+
+
+def kafka_away(run: Run):
+    run.world()
+    run.start()
+    away(run, 25)
+    time.sleep(35)
+
+
+def spool_fills(run: Run):
+    run.world("--rate", "500")
+    run.start(spool__segment_bytes=1 << 20, spool__max_bytes=8 << 20, kafka__in_flight_records=500)
+    away(run, 25)
+    time.sleep(45)
+
+
+RUNS = [gap_and_repair, spool_fills, kafka_away, reconnects, normal]
+
+
+def concrete(expr: str, job: str, seconds: int) -> str:
+    """The query as Grafana sends it with every variable on All, and the run as its job."""
+    chosen = {"$__rate_interval": "10s", "$__range": f"{seconds}s", "$cluster": ".*", "$namespace": ".*", "$job": job, "$instance": ".+", "$shard": ".+"}
+    for variable, value in chosen.items():
+        expr = expr.replace(variable, value)
+    return expr
+
+
+def has_data(series: dict) -> bool:
+    return any(not math.isnan(float(value)) for _, value in series["values"])
+
+
+def look(function, prometheus, receiver, boards: dict) -> dict[tuple, int]:
+    """By dashboard, panel and query: how many series with a value the run gave."""
+    print(f"dashboards: {function.__name__} begins", file=sys.stderr, flush=True)
+    began, found = time.time(), {}
+    with Run(function.__name__, prometheus, receiver) as run:
+        function(run)
+        ended = time.time()
+        for name, board in boards.items():
+            for panel in board["panels"]:
+                for target in panel["targets"]:
+                    query = concrete(target["expr"], run.job, math.ceil(ended - began))
+                    series = prometheus.ask(query, start=began, end=ended, step="1")
+                    found[name, panel["title"], target["refId"]] = sum(map(has_data, series))
+    print(f"dashboards: {function.__name__}: {sum(map(bool, found.values()))} of {len(found)} queries have data", file=sys.stderr, flush=True)
+    return found
+
+
+def table(found: dict[str, dict]) -> list[tuple]:
+    """Prints panel, query, and series by run; returns the panels that have none."""
+    empty = []
+    print("| dashboard | panel | series, by run |\n|---|---|---|")
+    for key in next(iter(found.values())):
+        runs = [f"{run} {series[key]}" for run, series in found.items() if series[key]]
+        if not runs:
+            empty.append(key[:2])
+        print(f"| {key[0]} | {key[1]} {key[2]} | {', '.join(runs) or 'NONE: ' + EMPTY.get(key[:2], 'nobody knows why')} |")
+    return empty
+
+
+def main() -> int:
+    boards = {file.stem: json.loads(file.read_text()) for file in sorted((ROOT / "helm/trunkline/dashboards").glob("*.json"))}
+    with tempfile.TemporaryDirectory() as folder:
+        receiver = Receiver()
+        prometheus = Prometheus("dashboards", pathlib.Path(folder), {"groups": []}, None)
+        try:
+            with concurrent.futures.ThreadPoolExecutor(3) as pool:
+                jobs = {function.__name__: pool.submit(look, function, prometheus, receiver, boards) for function in RUNS}
+                found = {name: job.result() for name, job in jobs.items()}
+        finally:
+            prometheus.stop()
+    empty = table(found)
+    wrong = [panel for panel in empty if panel not in EMPTY] + [panel for panel in EMPTY if panel not in empty]
+    for name, title in wrong:
+        print(f"dashboards: {name}, {title}: " + ("has data, and EMPTY says it never has" if (name, title) in EMPTY else "no run gives it data"), file=sys.stderr)
+    panels = sum(len(board["panels"]) for board in boards.values())
+    print(f"dashboards: {panels} panels, {len(next(iter(found.values())))} queries, {len(empty)} without data, {len(wrong)} findings", file=sys.stderr)
+    return 1 if wrong else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
