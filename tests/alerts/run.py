@@ -13,8 +13,11 @@ import time
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "journey"))
 
 from harness import BINARY, Sim, Stand, Trunkline, config, get, wait_for  # noqa: E402
+from test_clock import shifted  # noqa: E402, F401
 from pages import block, pages  # noqa: E402
 
+# history is two seconds behind, and quick
+HISTORY = {"query_lag_ms": 100, "availability_lag_ms": 2_000, "availability_step_ms": 500, "job_takes_ms": 200, "total_hits_off": 0, "rewrite_share": 0}
 # the stand has one broker, which no topic can have three replicas on: true of every run
 EVERYWHERE = {"TrunklineDurabilityDegraded"}
 
@@ -39,9 +42,9 @@ class Run(contextlib.ExitStack):
         self.stand = self.enter_context(Stand())
         self.sim = self.enter_context(Sim(*(flags or ("--rate", "20"))))
 
-    def start(self, scale: int = 0, watch: bool = True, stand=None, **changes) -> Trunkline:
+    def start(self, scale: int = 0, watch: bool = True, stand=None, env=None, **changes) -> Trunkline:
         """The service, ready and with all its channels; scraped from then on."""
-        env = {**os.environ, **({"TRUNKLINE_TEST_SCALE": str(scale)} if scale else {})}
+        env = {**os.environ, **(env or {}), **({"TRUNKLINE_TEST_SCALE": str(scale)} if scale else {})}
         self.tree = config(stand or self.stand, self.sim.url, **changes)
         app = self.enter_context(Trunkline(self.tree, env=env)).wait_ready(60)
         self.apps.append(app)

@@ -8,7 +8,7 @@ import time
 
 from harness import Stand, get
 from intruder import take_channel
-from run import Run
+from run import HISTORY, Run, shifted, wait_for
 
 MINUTES = 330_000
 
@@ -117,11 +117,37 @@ def permission_missing(run: Run):
 def unreadable(run: Run):
     """Bodies that are no object cannot pass a privacy policy, so they are quarantined; one a second."""
     path = run.folder() / "recording.jsonl"
-    path.write_text('{"topicName": "v2.routing.queues.q-1.conversations", "eventBody": "only text"}\n')
+    lines = [json.dumps({"topicName": "v2.routing.queues.q-1.conversations", "eventBody": f"only text {n}"}) for n in range(300)]
+    path.write_text("\n".join(lines) + "\n")
     run.world("--replay", path, "--replay-loop", "1", "--rewrite-ids")
     run.fault_at = time.time()
     run.start(privacy__preset="strict")
     run.until(unreadable.gives, 60)
+
+
+def clock_ahead(run: Run):
+    run.world()
+    run.fault_at = time.time()
+    run.start(env=shifted(str(run.folder()), 60))
+    run.until(clock_ahead.gives, 60)
+
+
+def sockets_deaf(run: Run):
+    """All channels answer pings and hear nothing; an hour is a second, so the audit of that hour comes within the minute."""
+    run.world("--rate", "60", channel_life_ms=20 * 86_400_000, **HISTORY)
+    run.start(scale=3600)
+    time.sleep(8)
+    run.fault("silence", whom="all", for_ms=18_000, args={"of": "events"})
+    run.until(sockets_deaf.gives, 120)
+
+
+def audits_fail(run: Run):
+    run.world("--rate", "20", **HISTORY)
+    app = run.start(scale=3600)
+    if not wait_for(lambda: app.metrics()["trunkline_audited_timestamp_seconds"] > 0, 120, 1):
+        raise AssertionError("no hour was audited")
+    run.fault("http_status", for_ms=MINUTES, args={"status": 503, "path": "/api/v2/analytics"})
+    run.until(audits_fail.gives, 180)
 
 
 def spool_fills(run: Run):
@@ -186,6 +212,9 @@ RUNS = [
     (kafka_away, "KafkaStalled", False),
     (no_token, "AuthFailing TokenExpiring ShardSingle", False),
     (history_fails, "GapUnrecovered", True),
+    (audits_fail, "AuditBehind", True),
+    (sockets_deaf, "AuditMissed", True),
+    (clock_ahead, "ClockWrong", False),
     (presence_gap, "GapLost", False),
     (storm, "ReconnectStorm", False),
     (channels_taken, "ChannelContended", False),

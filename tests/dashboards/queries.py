@@ -16,12 +16,10 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/alerts"))
 
-from run import Run, wait_for  # noqa: E402
+from run import HISTORY, Run, wait_for  # noqa: E402
 from runs import away  # noqa: E402
 from watch import Prometheus, Receiver  # noqa: E402
 
-# history is two seconds behind, and quick
-HISTORY = {"query_lag_ms": 100, "availability_lag_ms": 2_000, "availability_step_ms": 500, "job_takes_ms": 200, "total_hits_off": 0, "rewrite_share": 0}
 EMPTY = {("proof", "Rules broken"): "shows only what is above 0, and must be empty"}
 
 
@@ -74,12 +72,14 @@ def concrete(expr: str, job: str, seconds: int) -> str:
     return expr
 
 
-def has_data(series: dict) -> bool:
-    return any(not math.isnan(float(value)) for _, value in series["values"])
+def seen(series: list[dict]) -> tuple[int, int]:
+    """Series with a value, and those of them with one other than 0."""
+    values = [[float(value) for _, value in one["values"] if not math.isnan(float(value))] for one in series]
+    return sum(map(bool, values)), sum(map(any, values))
 
 
-def look(function, prometheus, receiver, boards: dict) -> dict[tuple, int]:
-    """By dashboard, panel and query: how many series with a value the run gave."""
+def look(function, prometheus, receiver, boards: dict) -> dict[tuple, tuple[int, int]]:
+    """By dashboard, panel and query: what the run gave."""
     print(f"dashboards: {function.__name__} begins", file=sys.stderr, flush=True)
     began, found = time.time(), {}
     with Run(function.__name__, prometheus, receiver) as run:
@@ -90,20 +90,23 @@ def look(function, prometheus, receiver, boards: dict) -> dict[tuple, int]:
                 for target in panel["targets"]:
                     query = concrete(target["expr"], run.job, math.ceil(ended - began))
                     series = prometheus.ask(query, start=began, end=ended, step="1")
-                    found[name, panel["title"], target["refId"]] = sum(map(has_data, series))
-    print(f"dashboards: {function.__name__}: {sum(map(bool, found.values()))} of {len(found)} queries have data", file=sys.stderr, flush=True)
+                    found[name, panel["title"], target["refId"]] = seen(series)
+    print(f"dashboards: {function.__name__}: {sum(some > 0 for some, _ in found.values())} of {len(found)} queries have data", file=sys.stderr, flush=True)
     return found
 
 
 def table(found: dict[str, dict]) -> list[tuple]:
-    """Prints panel, query, and series by run; returns the panels that have none."""
-    empty = []
-    print("| dashboard | panel | series, by run |\n|---|---|---|")
+    """Prints panel, query, and series by run, those that left 0 first; returns the panels that have none."""
+    empty, still = [], []
+    print("| dashboard | panel | run: series other than 0 / with a value |\n|---|---|---|")
     for key in next(iter(found.values())):
-        runs = [f"{run} {series[key]}" for run, series in found.items() if series[key]]
+        runs = [f"{run} {moved}/{some}" for run, series in found.items() for some, moved in [series[key]] if some]
+        if runs and not any(series[key][1] for series in found.values()):
+            still.append(f"{key[1]} {key[2]}")
         if not runs:
             empty.append(key[:2])
         print(f"| {key[0]} | {key[1]} {key[2]} | {', '.join(runs) or 'NONE: ' + EMPTY.get(key[:2], 'nobody knows why')} |")
+    print(f"\n0 in every run, which is a value too: {', '.join(still)}")
     return empty
 
 
