@@ -12,8 +12,9 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "journey"))
 
-from harness import BINARY, Sim, Stand, Trunkline, config, get, wait_for  # noqa: E402
-from test_clock import shifted  # noqa: E402, F401
+# what the runs need of the harness comes from here as well
+from harness import BINARY, Sim, Stand, Trunkline, config, get, proven, wait_for  # noqa: E402
+from test_clock import shifted  # noqa: E402, F401: for the runs
 from pages import block, pages  # noqa: E402
 
 # history is two seconds behind, and quick
@@ -27,8 +28,10 @@ class Run(contextlib.ExitStack):
 
     def __init__(self, job: str, prometheus, receiver):
         super().__init__()
-        self.job, self.prometheus, self.receiver, self.fault_at, self.apps = job, prometheus, receiver, None, []
-        self.came, self.pasted = {}, {}
+        self.job, self.prometheus, self.receiver, self.fault_at = job, prometheus, receiver, None
+        self.came, self.pasted, self.watched = {}, {}, None
+        # exit codes of our commands: 1 is a verdict that is not good, 69 a service that does not answer; both may be what a page is about
+        self.verdicts = {0, 1, 69}
 
     def folder(self) -> pathlib.Path:
         return pathlib.Path(self.enter_context(tempfile.TemporaryDirectory()))
@@ -47,7 +50,6 @@ class Run(contextlib.ExitStack):
         env = {**os.environ, **(env or {}), **({"TRUNKLINE_TEST_SCALE": str(scale)} if scale else {})}
         self.tree = config(stand or self.stand, self.sim.url, **changes)
         app = self.enter_context(Trunkline(self.tree, env=env)).wait_ready(60)
-        self.apps.append(app)
         whole = self.tree["genesys"].get("channels_per_shard", 2)
         live = lambda: app.metrics().get('trunkline_shard_live_channels{shard="0"}', 0) >= whole
         if not wait_for(live, 60, 0.5):
@@ -58,6 +60,7 @@ class Run(contextlib.ExitStack):
 
     def watch(self, app: Trunkline):
         """Scraped from now on; the first scrapes are made before anything goes wrong."""
+        self.watched = app
         self.prometheus.scrape(app.admin, self.job)
         up = lambda: any(series["value"][1] == "1" for series in self.prometheus.ask(f'up{{job="{self.job}"}}'))
         if not wait_for(up, 60, 0.5):
@@ -67,9 +70,6 @@ class Run(contextlib.ExitStack):
     def fault(self, what: str, **rest):
         self.fault_at = self.fault_at or time.time()
         self.sim.fault(what, **rest)
-
-    def status(self) -> dict:
-        return json.loads(get(self.apps[-1].admin + "/api/v1/status"))
 
     def until(self, expected: set[str], seconds: float, still: float = 8, again=lambda: None) -> None:
         """Waits for these alerts, calling `again` every second, and so long after them that another one would come."""
@@ -83,14 +83,13 @@ class Run(contextlib.ExitStack):
 
     def paste(self, text: str) -> int:
         """Carries out the checks of a page while the fault is there; returns how many."""
-        lines, app = block(text, "sh"), self.apps[0]
+        lines, app = block(text, "sh"), self.watched
         here = [line for line in lines if line.split()[0] in ("curl", "trunkline") and app.child.poll() is None]
         for line in here:
             words, _, key = line.partition(" | jq .")
             command = shlex.split(words.replace("localhost:9464", app.admin.removeprefix("http://")).replace("trunkline.yaml", str(app.path)))
             done = subprocess.run([BINARY if command[0] == "trunkline" else "curl", *command[1:]], capture_output=True, text=True, timeout=90)
-            # 1 is a verdict that is not good, 69 a service that does not answer: both may be what the page is about
-            if done.returncode not in ((0, 1, 69) if command[0] == "trunkline" else (0,)):
+            if done.returncode not in (self.verdicts if command[0] == "trunkline" else {0}):
                 raise AssertionError(f"{line}: exit code {done.returncode}: {done.stderr or done.stdout}")
             if key and key not in json.loads(done.stdout):
                 raise AssertionError(f"{line}: no such key")

@@ -17,7 +17,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "tests/alerts"))
 
 from run import HISTORY, Run, wait_for  # noqa: E402
-from runs import away  # noqa: E402
+from own_faults import away  # noqa: E402
 from watch import Prometheus, Receiver  # noqa: E402
 
 EMPTY = {("proof", "Rules broken"): "shows only what is above 0, and must be empty"}
