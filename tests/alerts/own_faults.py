@@ -122,3 +122,11 @@ def quiet(run: Run):
     run.world()
     run.start()
     run.until(set(), 20, still=25)
+
+
+def epoch_reused(run: Run):
+    """A mistake planted in the binary: every coverage of a channel has the same id."""
+    run.world()
+    run.start(env={"TRUNKLINE_SEEDED_BUG": "14"})
+    run.fault("reset")
+    run.until(epoch_reused.gives, 60)

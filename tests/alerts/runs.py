@@ -1,8 +1,8 @@
 """Which alerts each run gives: exactly these, and those that are true of every run."""
 
 from own_faults import (
-    channels_taken, clock_ahead, configuration_wrong, disk_damaged, disk_refuses, kafka_away, one_client_twice, process_gone, quiet, spool_fills,
-    spool_full, unreadable,
+    channels_taken, clock_ahead, configuration_wrong, disk_damaged, disk_refuses, epoch_reused, kafka_away, one_client_twice, process_gone, quiet,
+    spool_fills, spool_full, unreadable,
 )
 from platform_faults import (
     audits_fail, history_fails, no_token, one_channel, permission_missing, platform_away, presence_gap, requests_refused, sockets_deaf, storm,
@@ -30,6 +30,7 @@ RUNS = [
     (disk_refuses, "SpoolFailed", False),
     (disk_damaged, "SpoolDamaged", False),
     (configuration_wrong, "ConfigStale", False),
+    (epoch_reused, "InvariantViolated", False),
     (process_gone, "Absent", False),
     (quiet, "", False),
 ]
