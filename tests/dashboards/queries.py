@@ -19,7 +19,7 @@ sys.path.insert(0, str(ROOT / "tests/alerts"))
 
 from run import HISTORY, Run, wait_for  # noqa: E402
 from own_faults import away  # noqa: E402
-from watch import Prometheus, Receiver  # noqa: E402
+from watch import Prometheus, Receiver, free_port  # noqa: E402
 
 EMPTY = {("proof", "Rules broken"): "shows only what is above 0, and must be empty"}
 
@@ -66,7 +66,9 @@ def kafka_away(run: Run):
 def spool_fills(run: Run):
     """And the process is killed with what waits there; the next one sends it."""
     run.world("--rate", "500")
-    settings = {"spool__segment_bytes": 1 << 20, "spool__max_bytes": 8 << 20, "spool__dir": str(run.folder() / "spool"), "kafka__in_flight_records": 500}
+    # on one port, as a container that is started again has: the next process goes on with the series
+    settings = {"admin__listen": f"127.0.0.1:{free_port()}", "spool__segment_bytes": 1 << 20, "spool__max_bytes": 8 << 20,
+                "spool__dir": str(run.folder() / "spool"), "kafka__in_flight_records": 500}
     app = run.start(**settings)
     away(run, 25)
     time.sleep(20)
