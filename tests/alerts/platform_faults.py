@@ -79,8 +79,8 @@ def requests_refused(run: Run):
 def no_token(run: Run):
     run.world(token_life_ms=640_000)
     run.start()
-    run.fault("revoke")
     run.fault("http_status", for_ms=MINUTES, args={"status": 503, "path": "/oauth/token"})
+    run.fault("revoke")
     run.until(no_token.gives, 120)
 
 

@@ -83,7 +83,7 @@ RUNS = [gap_and_repair, spool_fills, kafka_away, reconnects, normal]
 
 def concrete(expr: str, job: str, seconds: int) -> str:
     """The query as Grafana sends it with every variable on All, and the run as its job."""
-    chosen = {"$__rate_interval": "10s", "$__range": f"{seconds}s", "$cluster": ".*", "$namespace": ".*", "$job": job, "$instance": ".+", "$shard": ".+"}
+    chosen = {"$__rate_interval": "20s", "$__range": f"{seconds}s", "$cluster": ".*", "$namespace": ".*", "$job": job, "$instance": ".+", "$shard": ".+"}
     for variable, value in chosen.items():
         expr = expr.replace(variable, value)
     return expr
