@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts dashboards
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -148,3 +148,17 @@ dashboards: setup ## Every query of every panel against a real Prometheus: which
 	@scripts/setup.sh --for alerts
 	$(BUILD)
 	$(PYTHON) tests/dashboards/queries.py
+
+scoreboard-quick: ## What is lost: trunkline beside a Python and a Node bridge, four faults, a real Kafka; five minutes
+	@scripts/setup.sh --for scoreboard
+	@scripts/peers.sh node-kafkajs python
+	@$(BUILD)
+	$(PYTHON) -m unittest discover -s benches/scoreboard
+	$(PYTHON) benches/scoreboard/run.py --quick
+
+scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreboard.md; an hour
+	@scripts/setup.sh --for scoreboard
+	@scripts/peers.sh
+	@$(BUILD)
+	$(PYTHON) benches/scoreboard/run.py
+	$(PYTHON) benches/scoreboard/page.py

@@ -4,8 +4,8 @@
 # reconnect-table` what the Node handlers of docs/examples need, `--for clients` Node for the vendor's
 # SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
 # engine among it, and no compiler; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
-# warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for
-# downstream-spark` what its Spark job needs.
+# warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
+# `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,8 +15,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark | scoreboard) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark|scoreboard]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -33,8 +33,8 @@ case $what in chart | alerts | downstream*) compiler=no ;; esac
 [ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 [ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
-[ "$what" = live ] && wanted+=(java:openjdk-17-jre-headless mvn:maven)
-case $what in reconnect-table | clients) wanted+=(node:nodejs npm:npm) ;; esac
+case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
+case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
 
 there() {
   case $1 in
@@ -125,7 +125,7 @@ if [ ! -e "$(stamp $list)" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   python3 -m venv .venv
   python_packages $list
 fi
-list=scripts/requirements-${what/alerts/chart}.txt
+list=scripts/requirements-$(sed 's/alerts/chart/; s/scoreboard/live/' <<<"$what").txt
 if [ -e "$list" ] && [ ! -e "$(stamp "$list")" ]; then
   python_packages "$list"
 fi
