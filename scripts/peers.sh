@@ -11,10 +11,14 @@ say() { printf 'peers: %s\n' "$*" >&2; }
 
 node_kafkajs() { cp "$source/node-kafkajs/package.json" . && npm install --silent --no-package-lock --no-audit --no-fund; }
 
-# librdkafka is compiled, one file at a time, against the headers of the Node that is there
+# librdkafka is compiled, against the headers of the Node that is there. Its build calls `make -j` without a number, which
+# starts everything at once: a `make` of ours in front of the real one leaves that word out.
 node_confluent() {
   cp "$source/node-confluent/package.json" .
-  MAKEFLAGS=-j1 JOBS=1 CKJS_LINKING=dynamic npm_config_nodedir=/usr npm install --no-package-lock --no-audit --no-fund
+  mkdir -p bin
+  printf '#!/bin/bash\nwords=()\nfor word in "$@"; do [ "$word" = -j ] || words+=("$word"); done\nexec %s "${words[@]}"\n' "$(command -v make)" >bin/make
+  chmod +x bin/make
+  env -u MAKEFLAGS PATH="$PWD/bin:$PATH" JOBS=1 CKJS_LINKING=dynamic npm_config_nodedir=/usr npm install --no-package-lock --no-audit --no-fund
 }
 
 python() { python3 -m venv venv && venv/bin/pip install --quiet --disable-pip-version-check -r "$source/python/requirements.txt"; }

@@ -54,7 +54,7 @@ def nothing(_):
 ALL = [
     Scenario("reset", "socket reset", "the TCP connection of the oldest socket is reset", 15, one("reset")),
     Scenario("close", "clean close, 1001", "the platform closes the oldest socket with 1001", 15, one("close", args={"code": 1001})),
-    Scenario("half_open", "half-open socket", "the oldest socket stays open and carries nothing any more, in either direction", 50, one("half_open")),
+    Scenario("half_open", "half-open socket", "the oldest socket stays open and carries nothing any more, in either direction", 75, one("half_open")),
     Scenario("kill", "SIGKILL in mid-stream", "the process is killed; of two replicas one", 20, lambda world: world.each(lambda system: system.kill())),
     Scenario("accept_close", "accept, then close", f"every socket is reset, and for {LOOP} s each new one is closed at once", LOOP + 40, accept_close),
     Scenario("maintenance", "maintenance with notice", f"every open socket is told that it will be closed, and is, with 1001, {NOTICE} s later", NOTICE + 20,

@@ -13,7 +13,7 @@ from scenarios import Scenario
 from systems import ROOT, System, Trunkline, wait_for
 
 OUT = ROOT / "target" / "scoreboard"
-BEFORE, TAIL, SETTLE, START = 3, 6, 45, 60  # seconds: calm before the fault, after the look, for history, to get going
+BEFORE, TAIL, SETTLE, START = 3, 6, 60, 60  # seconds: calm before the fault, after the look, for history, to get going
 
 
 def say(text: str):
