@@ -58,6 +58,9 @@ def table(results: list[dict], fault: str, names: list[str]) -> list[str]:
         cells = []
         for column in COLUMNS:
             said = cell(values(results, fault, name, column), column)
+            marked = values(results, fault, name, "marked") if column == "reordered" else []
+            if any(marked):
+                said += f" [{cell(marked, column)}]"
             cells.append(f"**{said}**" if better(results, fault, name, column) else said)
         lines.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")
     return lines

@@ -1,0 +1,52 @@
+"""What the page makes of results."""
+
+import unittest
+import xml.dom.minidom
+
+from page import COLUMNS, NEVER, better, cell, page, shares, table
+from picture import picture
+
+ZERO = {**dict.fromkeys(COLUMNS, 0), "events": 1000, "marked": 0}
+
+
+def results(*systems: dict) -> list[dict]:
+    return [{"fault": "reset", "pass": n, "load": 1.0, "systems": each} for n, each in enumerate(systems, 1)]
+
+
+class Page(unittest.TestCase):
+    def test_a_peer_is_bold_where_any_row_of_trunkline_is_worse_and_nowhere_else(self):
+        both = results({
+            "trunkline-one": {**ZERO, "dials": 1, "recovery": None}, "trunkline-static": {**ZERO, "dials": 3, "recovery": 2.0},
+            "python": {**ZERO, "dials": 2, "recovery": 1.5, "silent": 7},
+        })
+        wins = {column for column in COLUMNS if better(both, "reset", "python", column)}
+        self.assertEqual(wins, {"dials", "recovery"})
+        self.assertFalse(any(better(both, "reset", "trunkline-one", column) for column in COLUMNS))
+        row = next(line for line in table(both, "reset", ["python"]) if line.startswith("| Python"))
+        self.assertIn("| 7 |", row)
+        self.assertIn("| **1.5** | **2** |", row)
+
+    def test_passes_that_differ_are_told_from_least_to_most_and_never_is_the_worst(self):
+        self.assertEqual(cell([3, 3, 3], "dials"), "3")
+        self.assertEqual(cell([9, 3, 5], "dials"), "5 (3–9)")
+        self.assertEqual(cell([1.25, NEVER], "recovery"), "1.2 (1.2–never)")
+        self.assertEqual(cell([], "dials"), "–")
+
+    def test_what_did_not_run_is_said_with_its_reason(self):
+        from about import about
+        run = {"about": about(), "not_run": {"benthos": "x\ngo: command not found"}, "results": results({"python": ZERO, "trunkline-one": {"not_run": "it ended"}})}
+        text = page(run)
+        for said in ("Not run: benthos 4.27.0: `go: command not found`", "Not run: 429 storm.", "trunkline, one replica did not take part: it ended"):
+            self.assertIn(said, text)
+
+    def test_the_picture_is_xml_and_holds_every_share(self):
+        run = {"results": results({"trunkline-one": ZERO, "python": {**ZERO, "silent": 123}}, {"python": {**ZERO, "silent": 123}})}
+        faults, names, found = shares(run)
+        self.assertEqual((faults, found), (["reset"], {("reset", "trunkline-one"): 0.0, ("reset", "python"): 12.3}))
+        drawn = picture(faults, names, [[found[fault, name] for name in names] for fault in faults])
+        xml.dom.minidom.parseString(drawn)
+        self.assertIn("12.3 %", drawn)
+
+
+if __name__ == "__main__":
+    unittest.main()
