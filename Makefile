@@ -160,5 +160,4 @@ scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreb
 	@scripts/setup.sh --for scoreboard
 	@scripts/peers.sh
 	@$(BUILD)
-	$(PYTHON) benches/scoreboard/run.py
-	$(PYTHON) benches/scoreboard/page.py
+	code=0; $(PYTHON) benches/scoreboard/run.py || code=$$?; $(PYTHON) benches/scoreboard/page.py; exit $$code

@@ -34,16 +34,16 @@ def judge(ledger: list[dict], records: list[dict], gaps: list[dict], origin_ms: 
     """`ledger`: the events to account for. `records`: everything in the topic, each partition in its order; `gaps`: the
     newest record of each gap."""
     live, history = defaultdict(list), {}
-    heard = []  # what somebody heard, in the order of the records: event, coverage it was heard in, marked as taken over
+    heard = []  # what somebody heard, in the order of the records: event, and coverage it was heard in
     for record in records:
         if record.get("origin") in HISTORY:
             at = newest_time(record["payload"]) or 0
             history[record["conversation_id"]] = max(at, history.get(record["conversation_id"], 0))
         else:
             key = meaning(record["topic"], record["payload"])
-            heard.append((key, record.get("epoch_id"), record.get("takeover", False)))
+            heard.append((key, record.get("epoch_id")))
             live[key].append(record)
-    figures = Counter(dict.fromkeys(("events", "wire", "unwritten", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "marked", "inversions"), 0))
+    figures = Counter(dict.fromkeys(("events", "wire", "unwritten", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "inversions"), 0))
     places = {}
     for entry in ledger:
         key = meaning(entry["topic"], entry["body"])
@@ -64,9 +64,8 @@ def judge(ledger: list[dict], records: list[dict], gaps: list[dict], origin_ms: 
         copies = live.get(key, ())
         figures["repeats"] += max(len(copies) - 1, 0)
         figures["duplicates"] += max(len({record["event_id"] for record in copies}) - 1, 0)
-    figures["reordered"], figures["marked"] = inversions(heard, places)
-    epochs = {epoch for _, epoch, _ in heard}
-    figures["inversions"] = sum(inversions([h for h in heard if h[1] == epoch], places)[0] for epoch in epochs)
+    figures["reordered"] = inversions([key for key, _ in heard], places)
+    figures["inversions"] = sum(inversions([key for key, of in heard if of == epoch], places) for epoch in {epoch for _, epoch in heard})
     return figures
 
 
@@ -77,21 +76,17 @@ def declares(gap: dict, topic: str, at: int) -> bool:
     return mine and gap["outcome"] in DECLARED and start - CLOCK_MS <= at and (end is None or at <= end + CLOCK_MS)
 
 
-def inversions(heard: list[tuple], places: dict) -> tuple[int, int]:
-    """First records of events of one conversation on one topic that stand behind later ones; and how many of these, or the
-    later one before them, say that a take-over may have reordered them."""
-    newest, seen, count, marked = {}, set(), 0, 0
-    for key, _, takeover in heard:
+def inversions(heard: list[bytes], places: dict) -> int:
+    """First records of events of one conversation on one topic that stand behind later ones."""
+    newest, seen, count = {}, set(), 0
+    for key in heard:
         if key in seen or key not in places:
             continue
         seen.add(key)
         seq, *subject = places[key]
-        before, flagged = newest.get(tuple(subject), (0, False))
-        if seq < before:
-            count, marked = count + 1, marked + (takeover or flagged)
-        else:
-            newest[tuple(subject)] = (seq, takeover)
-    return count, marked
+        count += seq < newest.get(tuple(subject), 0)
+        newest[tuple(subject)] = max(seq, newest.get(tuple(subject), 0))
+    return count
 
 
 def recovery(arrivals: list[float], fault: float, end: float) -> float | None:

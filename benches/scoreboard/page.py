@@ -58,9 +58,6 @@ def table(results: list[dict], fault: str, names: list[str]) -> list[str]:
         cells = []
         for column in COLUMNS:
             said = cell(values(results, fault, name, column), column)
-            marked = values(results, fault, name, "marked") if column == "reordered" else []
-            if any(marked):
-                said += f" [{cell(marked, column)}]"
             cells.append(f"**{said}**" if better(results, fault, name, column) else said)
         lines.append(f"| {TITLES[name]} | " + " | ".join(cells) + " |")
     return lines
@@ -77,13 +74,14 @@ def page(run: dict) -> str:
     names = [name for name in TITLES if any(name in r["systems"] for r in results)]
     passes = {fault: sum(r["fault"] == fault for r in results) for fault in ran}
     loads = [r["load"] for r in results]
-    lines = (ROOT / "benches" / "scoreboard" / "page_head.md").read_text().format(**about).rstrip().splitlines()
+    lines = (ROOT / "benches" / "scoreboard" / "page_head.txt").read_text().format(**about).rstrip().splitlines()
     lines += ["", "## This run", ""]
     lines += [f"- {about['date']}, commit `{about['commit']}`, trunkline {about['trunkline']} (debug build), {about['machine']}; "
               f"load of the machine, which others used too, {min(loads)} to {max(loads)}."]
     lines += [f"- Apache Kafka {about['kafka']} (one broker), {about['java']}; Node {about['node']}; Python {about['python']}."]
-    lines += [f"- {len(ran)} of {len(ALL)} faults; passes: " + ", ".join(f"{BY_NAME[f].title} {passes[f]}" for f in ran) + "."]
-    lines += [f"- Not run: {BY_NAME[s.name].title}." for s in ALL if s.name not in ran]
+    lines += [f"- {len(ran)} of {len(ALL)} faults; passes: " + "; ".join(f"{BY_NAME[f].title}: {passes[f]}" for f in ran) + "."]
+    left = [s.title for s in ALL if s.name not in ran]
+    lines += ["- Not run: " + "; ".join(left) + "."] * bool(left)
     lines += [f"- {TITLES[n]}: {PEERS[n]['label']}: {PEERS[n]['versions']}." for n in names if n in PEERS]
     lines += [f"- Not run: {TITLES[n]}: `{why.splitlines()[-1]}`." for n, why in run["not_run"].items()]
     lines += [f"- Not run: {TITLES[n]}: not chosen." for n in TITLES if n not in names and n not in run["not_run"]]

@@ -53,8 +53,9 @@ def main() -> int:
     parser.add_argument("--faults", type=words, default=[])
     parser.add_argument("--systems", type=words, default=[])
     parser.add_argument("--passes", type=int, default=0)
-    parser.add_argument("--out", default="results.json", help="name in target/scoreboard")
+    parser.add_argument("--out", help="name in target/scoreboard (quick.json with --quick, else results.json)")
     options = parser.parse_args()
+    out = OUT / (options.out or ("quick.json" if options.quick else "results.json"))
     every = {system.name: system for system in (*trunklines(), *(Peer(name) for name in PEERS))}
     faults = chosen(parser, "--faults", options.faults, BY_NAME) or (QUICK if options.quick else list(BY_NAME))
     names = chosen(parser, "--systems", options.systems, every) or (QUICK_SYSTEMS if options.quick else list(every))
@@ -78,7 +79,7 @@ def main() -> int:
                 results.append({"fault": fault, "pass": number, "load": load(), "systems": figures})
                 for name, found in figures.items():
                     say(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in found.items() if k in ("events", "wire", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "recovery", "dials", "calls")))
-                (OUT / options.out).write_text(json.dumps({"about": meta, "not_run": not_run, "results": results}, indent=1))
+                out.write_text(json.dumps({"about": meta, "not_run": not_run, "results": results}, indent=1))
     problems = broken(results)
     for problem in problems:
         say(f"NOT KEPT: {problem}")
