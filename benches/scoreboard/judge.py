@@ -15,6 +15,7 @@ sys.path.insert(0, str(ROOT / "scripts"))
 from verifier.bodies import HISTORY, class_of, millis, newest_time  # noqa: E402
 from verifier.gaps import DECLARED  # noqa: E402
 
+FIGURES = ("events", "wire", "unwritten", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "inversions")
 PAUSE = 1.0  # seconds without a record that count as a pause, at a hundred events a second
 CLOCK_MS = 500  # by which a gap's ends and the ledger may differ
 
@@ -43,7 +44,7 @@ def judge(ledger: list[dict], records: list[dict], gaps: list[dict], origin_ms: 
             key = meaning(record["topic"], record["payload"])
             heard.append((key, record.get("epoch_id")))
             live[key].append(record)
-    figures = Counter(dict.fromkeys(("events", "wire", "unwritten", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "inversions"), 0))
+    figures = Counter(dict.fromkeys(FIGURES, 0))
     places = {}
     for entry in ledger:
         key = meaning(entry["topic"], entry["body"])

@@ -12,7 +12,8 @@ sys.path.insert(0, str(ROOT / "tests" / "journey"))
 from harness import Sim, get  # noqa: E402
 
 # history is complete two seconds after the fact and says the same ever after: its hours are not what is compared here
-HISTORY = {"query_lag_ms": 100, "availability_lag_ms": 2_000, "availability_step_ms": 500, "job_takes_ms": 200, "total_hits_off": 0, "rewrite_share": 0}
+HISTORY = {"query_lag_ms": 100, "availability_lag_ms": 2_000, "availability_step_ms": 500, "job_takes_ms": 200,
+           "total_hits_off": 0, "rewrite_share": 0}
 WITNESS = "witness"
 
 
@@ -25,7 +26,8 @@ class Platform(Sim):
             json.dump(HISTORY, settings)
             settings.flush()
             named = [word for client in (*clients, WITNESS) for word in ("--client", f"{client}:secret")]
-            super().__init__("--rate", str(rate), "--wait-for-channels", str(sockets), "--time-scale", str(scale), "--settings", settings.name, *named)
+            flags = ("--rate", str(rate), "--wait-for-channels", str(sockets), "--time-scale", str(scale), "--settings", settings.name)
+            super().__init__(*flags, *named)
         org = json.loads(get(self.url + "/sim/org"))
         self.origin_ms = org["origin_ms"]
         self.topics = [f"v2.routing.queues.{q}.conversations" for q in org["queues"]] + [f"v2.users.{u}.conversations" for u in org["users"]]

@@ -20,6 +20,7 @@ from systems import PEERS, Peer, trunklines
 from world import OUT, World, say
 
 QUICK_SYSTEMS = ("trunkline-static", "trunkline-one", "node-kafkajs", "python")
+TOLD = ("not_run", "events", "wire", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "recovery", "dials", "calls")
 MUST_BE_ZERO = ("silent", "duplicates", "inversions")
 
 
@@ -78,12 +79,13 @@ def main() -> int:
                 figures = World(kafka, registry, systems, scenario, f"{fault}.{number}").run()
                 results.append({"fault": fault, "pass": number, "load": load(), "systems": figures})
                 for name, found in figures.items():
-                    say(f"  {name}: " + ", ".join(f"{k} {v}" for k, v in found.items() if k in ("events", "wire", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "recovery", "dials", "calls")))
+                    say(f"  {name}: " + ", ".join(f"{key} {found[key]}" for key in TOLD if key in found))
                 out.write_text(json.dumps({"about": meta, "not_run": not_run, "results": results}, indent=1))
     problems = broken(results)
     for problem in problems:
         say(f"NOT KEPT: {problem}")
-    say(f"{len(results)} faults in {time.monotonic() - began:.0f} s: " + ("trunkline kept its promises" if not problems else f"{len(problems)} promises not kept"))
+    verdict = f"{len(problems)} promises not kept" if problems else "trunkline kept its promises"
+    say(f"{len(results)} faults in {time.monotonic() - began:.0f} s: {verdict}")
     return 1 if problems else 0
 
 

@@ -34,7 +34,8 @@ class Page(unittest.TestCase):
 
     def test_what_did_not_run_is_said_with_its_reason(self):
         from about import about
-        run = {"about": about(), "not_run": {"benthos": "x\ngo: command not found"}, "results": results({"python": ZERO, "trunkline-one": {"not_run": "it ended"}})}
+        found = results({"python": ZERO, "trunkline-one": {"not_run": "it ended"}})
+        run = {"about": about(), "not_run": {"benthos": "x\ngo: command not found"}, "results": found}
         text = page(run)
         for said in ("Not run: benthos 4.27.0: `go: command not found`", "; 429 storm.", "trunkline, one replica did not take part: it ended"):
             self.assertIn(said, text)
