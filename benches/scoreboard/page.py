@@ -1,6 +1,6 @@
-"""Writes docs/scoreboard.md and its picture from what a run found: target/scoreboard/results.json, or another file.
+"""Writes docs/scoreboard.md and its picture from what a run found: target/scoreboard/results.json, or other files.
 
-usage: page.py [RESULTS]
+usage: page.py [RESULTS...]      of a fault that several files hold, the last one counts
 """
 
 import json
@@ -108,12 +108,23 @@ def shares(run: dict) -> tuple[list[str], list[str], dict]:
     return faults, [n for n in TITLES if any(pair[1] == n for pair in found)], found
 
 
+def merged(runs: list[dict]) -> dict:
+    """One run out of several: a later one replaces the faults that it holds, and all are named."""
+    results = []
+    for run in runs:
+        again = {result["fault"] for result in run["results"]}
+        results = [result for result in results if result["fault"] not in again] + run["results"]
+    commits = dict.fromkeys(run["about"]["commit"] for run in runs)
+    return {**runs[-1], "about": {**runs[-1]["about"], "commit": "`, `".join(commits)}, "results": results}
+
+
 def main(argv: list[str]) -> int:
-    path = pathlib.Path(argv[0]) if argv else OUT / "results.json"
-    if not path.exists():
-        print(f"page.py: {path} is not there; run `make scoreboard` or `make scoreboard-quick` first", file=sys.stderr)
-        return 1
-    run = json.loads(path.read_text())
+    paths = [pathlib.Path(word) for word in argv] or [OUT / "results.json"]
+    for path in paths:
+        if not path.exists():
+            print(f"page.py: {path} is not there; run `make scoreboard` or `make scoreboard-quick` first", file=sys.stderr)
+            return 1
+    run = merged([json.loads(path.read_text()) for path in paths])
     docs = ROOT / "docs"
     (docs / "img").mkdir(exist_ok=True)
     (docs / "scoreboard.md").write_text(page(run))

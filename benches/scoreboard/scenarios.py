@@ -16,6 +16,7 @@ class Scenario:
     watch: int
     strike: Callable
     scale: int = 1
+    tail: int = 6  # seconds after the watch in which what was held back may still be written
 
 
 def one(what, **rest):
@@ -63,7 +64,7 @@ ALL = [
              f"every open socket is told that it will be closed, and is, with 1001, {NOTICE} s later", NOTICE + 20,
              lambda world: world.fault("socket_closing", whom="all", for_ms=NOTICE * 1000)),
     Scenario("expiry", "end of a channel's life", f"channels and tokens live a day, of a clock that runs {FAST} times as fast", 75, nothing, FAST),
-    Scenario("broker", "Kafka down", f"the broker is killed and started again {BROKER} s later", BROKER + 30, broker),
+    Scenario("broker", "Kafka down", f"the broker is killed and started again {BROKER} s later", BROKER + 30, broker, tail=45),
     Scenario("registry", "registry down",
              f"the registry is away for {AWAY} s, and the process is restarted in that time; of two replicas one", AWAY + 30, registry),
     Scenario("storm", "429 storm",

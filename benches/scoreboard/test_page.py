@@ -3,7 +3,7 @@
 import unittest
 import xml.dom.minidom
 
-from page import COLUMNS, NEVER, better, cell, page, shares, table
+from page import COLUMNS, NEVER, better, cell, merged, page, shares, table
 from picture import picture
 
 ZERO = {**dict.fromkeys(COLUMNS, 0), "events": 1000}
@@ -39,6 +39,13 @@ class Page(unittest.TestCase):
         text = page(run)
         for said in ("Not run: benthos 4.27.0: `go: command not found`", "; 429 storm.", "trunkline, one replica did not take part: it ended"):
             self.assertIn(said, text)
+
+    def test_a_later_run_replaces_its_faults_and_both_commits_are_named(self):
+        old = results({"python": ZERO}) + [{"fault": "close", "pass": 1, "load": 1.0, "systems": {"python": ZERO}}]
+        new = results({"python": {**ZERO, "silent": 5}})
+        run = merged([{"about": {"commit": "a"}, "results": old}, {"about": {"commit": "b"}, "results": new}])
+        self.assertEqual([(r["fault"], r["systems"]["python"]["silent"]) for r in run["results"]], [("close", 0), ("reset", 5)])
+        self.assertEqual(run["about"]["commit"], "a`, `b")
 
     def test_the_picture_is_xml_and_holds_every_share(self):
         run = {"results": results({"trunkline-one": ZERO, "python": {**ZERO, "silent": 123}}, {"python": {**ZERO, "silent": 123}})}

@@ -13,7 +13,7 @@ from scenarios import Scenario
 from systems import ROOT, System, Trunkline, wait_for
 
 OUT = ROOT / "target" / "scoreboard"
-BEFORE, TAIL, SETTLE, START = 3, 6, 60, 60  # seconds: calm before the fault, after the look, for history, to get going
+BEFORE, SETTLE, START = 3, 60, 60  # seconds: calm before the fault, for history, to get going
 
 
 def say(text: str):
@@ -106,7 +106,7 @@ class World:
         self.wait(0, watched_to)
         end = time.time()
         ended = {system.name: system.platform.now() for system in self.systems}
-        self.wait(TAIL)
+        self.wait(self.scenario.tail)
         spans = {}
         for system in self.systems:
             name, platform = system.name, system.platform
