@@ -149,14 +149,14 @@ dashboards: setup ## Every query of every panel against a real Prometheus: which
 	$(BUILD)
 	$(PYTHON) tests/dashboards/queries.py
 
-scoreboard-quick: ## What is lost: trunkline beside a Python and a Node bridge, four faults, a real Kafka; five minutes
+scoreboard-quick: ## What is lost: trunkline beside a Python and a Node bridge, four faults, a real Kafka; six minutes
 	@scripts/setup.sh --for scoreboard
 	@scripts/peers.sh node-kafkajs python
 	@$(BUILD)
 	$(PYTHON) -m unittest discover -s benches/scoreboard
 	$(PYTHON) benches/scoreboard/run.py --quick
 
-scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreboard.md; an hour
+scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreboard.md; 25 minutes a pass
 	@scripts/setup.sh --for scoreboard
 	@scripts/peers.sh
 	@$(BUILD)

@@ -68,6 +68,12 @@ def of_all(results: list[dict], fault: str, column: str) -> str:
     return f"{min(found):,}–{max(found):,}"
 
 
+def total(results: list[dict], name: str) -> str:
+    """Of all faults and passes."""
+    of = [figures for r in results if (figures := r["systems"].get(name)) and "not_run" not in figures]
+    return f"- {TITLES[name]}: {sum(f['silent'] for f in of):,} of {sum(f['events'] for f in of):,}"
+
+
 def page(run: dict) -> str:
     about, results = run["about"], run["results"]
     ran = [scenario.name for scenario in ALL if any(r["fault"] == scenario.name for r in results)]
@@ -85,7 +91,8 @@ def page(run: dict) -> str:
     lines += [f"- {TITLES[n]}: {PEERS[n]['label']}: {PEERS[n]['versions']}." for n in names if n in PEERS]
     lines += [f"- Not run: {TITLES[n]}: `{why.splitlines()[-1]}`." for n, why in run["not_run"].items()]
     lines += [f"- Not run: {TITLES[n]}: not chosen." for n in TITLES if n not in names and n not in run["not_run"]]
-    lines += ["", "## Silently lost, of all events", "", "![Share of events that were silently lost, by fault and system](img/scoreboard.svg)"]
+    lines += ["", "## Silently lost, of all events", "", "![Share of events that were silently lost, by fault and system](img/scoreboard.svg)", ""]
+    lines += [total(results, name) for name in names]
     for fault in ran:
         scenario = BY_NAME[fault]
         lines += ["", f"## {scenario.title[0].upper()}{scenario.title[1:]}", ""]

@@ -37,6 +37,7 @@ class Page(unittest.TestCase):
         found = results({"python": ZERO, "trunkline-one": {"not_run": "it ended"}})
         run = {"about": about(), "not_run": {"benthos": "x\ngo: command not found"}, "results": found}
         text = page(run)
+        self.assertIn("- Python: websockets, confluent-kafka: 0 of 1,000", text)
         for said in ("Not run: benthos 4.27.0: `go: command not found`", "; 429 storm.", "trunkline, one replica did not take part: it ended"):
             self.assertIn(said, text)
 
