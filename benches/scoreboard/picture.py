@@ -37,5 +37,5 @@ def picture(faults: list[str], systems: list[str], shares: list[list[float | Non
         for n, share in enumerate(line):
             x = LEFT + WIDE * n
             parts.append(f'<rect x="{x}" y="{y}" width="{WIDE - 3}" height="{HIGH - 3}" fill="{colour(share)}"/>')
-            parts.append(f'<text x="{x + WIDE / 2 - 1:.0f}" y="{y + 19}" text-anchor="middle">{label(share)}</text>')
+            parts.append(f'<text x="{x + WIDE / 2 - 1:.0f}" y="{y + 19}" text-anchor="middle">{escape(label(share))}</text>')
     return "\n".join([*parts, "</svg>"]) + "\n"

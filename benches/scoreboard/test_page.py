@@ -55,6 +55,9 @@ class Page(unittest.TestCase):
         drawn = picture(faults, names, [[found[fault, name] for name in names] for fault in faults])
         xml.dom.minidom.parseString(drawn)
         self.assertIn("12.3 %", drawn)
+        small = picture(["a & b"], ["x < y"], [[0.01, None]])
+        texts = [node.firstChild.data for node in xml.dom.minidom.parseString(small).getElementsByTagName("text")]
+        self.assertEqual(texts, ["x < y", "a & b", "< 0.1 %", "–"])
 
 
 if __name__ == "__main__":
