@@ -85,20 +85,24 @@ def page(run: dict) -> str:
     lines += [f"- {about['date']}, commit `{about['commit']}`, trunkline {about['trunkline']} (debug build), {about['machine']}; "
               f"load of the machine, which others used too, {min(loads)} to {max(loads)}."]
     lines += [f"- Apache Kafka {about['kafka']} (one broker), {about['java']}; Node {about['node']}; Python {about['python']}."]
-    lines += [f"- {len(ran)} of {len(ALL)} faults; passes: " + "; ".join(f"{BY_NAME[f].title}: {passes[f]}" for f in ran) + "."]
+    counted = "; ".join(f"{BY_NAME[fault].title}: {passes[fault]}" for fault in ran)
+    once = set(passes.values()) == {1}
+    lines += [f"- {len(ran)} of {len(ALL)} faults" + (", one pass: no spread." if once else f"; passes: {counted}.")]
     left = [s.title for s in ALL if s.name not in ran]
     lines += ["- Not run: " + "; ".join(left) + "."] * bool(left)
-    lines += [f"- {TITLES[n]}: {PEERS[n]['label']}: {PEERS[n]['versions']}." for n in names if n in PEERS]
+    lines += [f"- {TITLES[n]}: {PEERS[n]['label']}: {PEERS[n]['versions']}. {PEERS[n].get('note', '')}".rstrip() for n in names if n in PEERS]
     lines += [f"- Not run: {TITLES[n]}: `{why.splitlines()[-1]}`." for n, why in run["not_run"].items()]
     lines += [f"- Not run: {TITLES[n]}: not chosen." for n in TITLES if n not in names and n not in run["not_run"]]
     lines += ["", "## Silently lost, of all events", "",
-              "Of the events fanned out from three seconds before the fault to the end of the watch: who never comes back loses more the longer one looks.", "",
+              "Of the events fanned out from three seconds before the fault to the end of the watch: who never comes back loses more,",
+              "the longer one looks.", "",
               "![Share of events that were silently lost, by fault and system](img/scoreboard.svg)", ""]
     lines += [total(results, name) for name in names]
     for fault in ran:
         scenario = BY_NAME[fault]
         lines += ["", f"## {scenario.title[0].upper()}{scenario.title[1:]}", ""]
-        lines += [f"{scenario.what[0].upper()}{scenario.what[1:]}. Watched for {scenario.watch} s, and {scenario.tail} s more for what was held back; {of_all(results, fault, 'events')} events.", ""]
+        lines += [f"{scenario.what[0].upper()}{scenario.what[1:]}. Watched for {scenario.watch} s, and {scenario.tail} s more for what was held "
+                  f"back; {of_all(results, fault, 'events')} events.", ""]
         lines += table(results, fault, names)
         stuck = {n: f["not_run"] for r in results if r["fault"] == fault for n, f in r["systems"].items() if "not_run" in f}
         lines += [""] * bool(stuck) + [f"{TITLES[n]} did not take part: {why}" for n, why in stuck.items()]
