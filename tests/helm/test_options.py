@@ -9,7 +9,8 @@ from chart import CI, FOLDER, ROOT, container, find, name_of, objects, report, s
 
 # Options the chart sets itself, or that hold what belongs into a Secret.
 OURS = {
-    "replica", "replicas", "admin.listen", "genesys.clients", "genesys.proxy.password", "kafka.sasl_password", "kafka.sasl_password_file",
+    "replica", "replicas", "admin.listen", "genesys.clients", "genesys.proxy.password", "genesys.eventbridge.secret_access_key",
+    "kafka.sasl_password", "kafka.sasl_password_file",
     "privacy.hash_key", "privacy.hash_key_file", "schema_registry.password", "schema_registry.password_file", "spool.enabled", "spool.dir", "spool.max_bytes",
 }
 

@@ -21,6 +21,7 @@ WRONG = [
     ("config.kafka.compression", "brotli", "/config/kafka/compression"),
     ("config.kafka.acks", 1, "'acks' not allowed"),
     ("config.kafka.sasl_password", "hunter2", "'sasl_password' not allowed"),
+    ("config.genesys.eventbridge.secret_access_key", "hunter2", "'secret_access_key' not allowed"),
     ("config.kafka.security", {"sasl.password": "hunter2"}, "/config/kafka/security/sasl.password"),
     ("config.schema_registry.url", "registry:8081", "/config/schema_registry/url"),
     ("config.privacy.preset", "", "/config/privacy/preset"),
