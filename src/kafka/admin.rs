@@ -138,9 +138,9 @@ fn replicas(
 ) -> Result<Option<usize>, KafkaError> {
     let metadata = admin.inner().fetch_metadata(Some(topic), check.patience).map_err(|source| {
         KafkaError::Unreachable {
-            bootstrap: settings.bootstrap_servers.clone(),
+            bootstrap: settings.bootstrap_servers.as_str().into(),
             seconds: check.patience.as_secs(),
-            why: why(settings),
+            why: why(settings).into(),
             source,
         }
     })?;

@@ -49,11 +49,11 @@ pub enum KafkaError {
     #[error("no broker of {bootstrap} answers within {seconds} s{why}")]
     Unreachable {
         /// Where it was looked for.
-        bootstrap: String,
+        bootstrap: Box<str>,
         /// For how long.
         seconds: u64,
         /// The reason after a colon, or nothing.
-        why: String,
+        why: Box<str>,
         /// What the client library says.
         #[source]
         source: rdkafka::error::KafkaError,
