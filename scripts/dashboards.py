@@ -53,6 +53,7 @@ DASHBOARDS = {
             [("max(trunkline_spool_bytes{@} / (trunkline_spool_capacity_bytes{@} > 0))", "")]),
         ("Live channels by shard", "state-timeline", "short", "How many channels hear each shard; two or more is as it should be.",
             [("sum by (shard) (trunkline_shard_live_channels{@shard})", "shard {{shard}}")]),
+        ("Actions", "timeseries", "short", "Asked of the admin server, by outcome.", count("trunkline_admin_actions_total", "outcome")),
         ("Shared with another process", "state-timeline", "bool", "1 while another one has its replica, client or state topic.", [("max by (instance, kind) (trunkline_conflict{@})", "{{instance}} {{kind}}")]),
         ("Configuration that does not run", "state-timeline", "bool", "1 while what is written is refused, or waits for a restart.", [("max by (instance, why) (trunkline_config_stale{@})", "{{instance}} {{why}}")]),
         ("Ready", "state-timeline", "bool", "Checks of readiness, by process.", [("trunkline_ready{@}", "{{instance}} {{check}}")]),

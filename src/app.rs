@@ -10,8 +10,9 @@ use std::time::Duration;
 use rand::{Rng as _, SeedableRng as _};
 use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
+use trunkline_protocol::budget::Budget;
 use trunkline_protocol::dedupe::Window;
-use trunkline_protocol::domain::{Dice, Wall, WriterId};
+use trunkline_protocol::domain::{Dice, Mono, Wall, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
@@ -21,7 +22,7 @@ use trunkline_protocol::seats::Seats;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
-use crate::admin::Admin;
+use crate::admin::{About, Actions, Admin, AdminParts};
 use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
 use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode, Schedule, Secret};
@@ -41,10 +42,11 @@ use crate::kafka::admin::{Durability, Remake, TopicCheck, TopicWant, check_topic
 use crate::kafka::look::Place;
 use crate::kafka::settings::KafkaSettings;
 use crate::kafka::tail::{self, From, Tail};
-use crate::ledger::{Ledger, LedgerError, LedgerSettings};
+use crate::ledger::{self, Ledger, LedgerError, LedgerSettings};
 use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
+use crate::orders::Rotate;
 use crate::pipeline::{self, Passed, Stages, Standby};
 use crate::proxy::{Proxies, ProxySettings};
 use crate::publish::router::Router;
@@ -76,6 +78,8 @@ impl Default for Options {
 
 /// News about coverage that wait for the ledger.
 const NEWS: usize = 4_096;
+/// Orders of operators that wait.
+const ORDERS: usize = 8;
 /// Conversations remembered to find out whether history is complete, about 100 bytes each.
 const RECENT: usize = 100_000;
 
@@ -144,7 +148,15 @@ impl App {
         let roster = Roster::new(&config.replica, config.replicas.iter().cloned());
         let spool = open_spool(config, &roster, clock, &metrics, &board, &mut dice).await?;
 
-        let admin = Admin::bind(config.admin.listen, metrics.clone(), board.clone())
+        let (orders, ordered) = mpsc::channel(ORDERS);
+        let parts = AdminParts {
+            clock,
+            metrics: metrics.clone(),
+            board: board.clone(),
+            about: about(config, &options.timings),
+            actions: Actions::new(config.admin.token.as_ref().map(Secret::expose), orders),
+        };
+        let admin = Admin::bind(config.admin.listen, parts)
             .await
             .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))?;
         let admin_address =
@@ -185,6 +197,8 @@ impl App {
         let ledger =
             Ledger::start(settings, clock, proof_encoder, proof, shown, &mut background).await;
         let ledger = ledger.map_err(|error| ledger_error(&error))?;
+        let past = ledger::past::show(ledger.looks(), board.clone(), clock, timings.clone());
+        background.spawn_infallible("past", past);
         let earlier = ledger.plan();
         if let Some(client) = clients.first().cloned() {
             let publish = publish::Stage::new(stage_settings, clock, metrics.backfill.clone())
@@ -292,7 +306,7 @@ impl App {
             hints: config.spool.enabled.then(|| Hints::load(&config.spool.dir)),
             seed: rng.random(),
         };
-        spawn_control(config, control, clients.clone(), stopping, &mut supervisor)?;
+        spawn_control(config, control, clients.clone(), ordered, stopping, &mut supervisor)?;
         background.spawn_infallible("readiness", readiness(board.clone()));
         tracing::info!(code = "started", mode = options.mode, admin = %admin_address, "started");
         let grace = Duration::from_secs(config.kafka.flush_timeout_secs + 10);
@@ -391,6 +405,19 @@ impl App {
         let unacked = self.metrics.flow().snapshot().in_flight;
         tracing::info!(code = "stopped", in_flight = unacked, "stopped");
         result
+    }
+}
+
+/// What the status page shows of the configuration.
+fn about(config: &Config, timings: &Timings) -> About {
+    let genesys = &config.genesys;
+    let budget = Budget::new(genesys.requests_per_minute, genesys.processes_per_client, Mono(0));
+    About {
+        instance: config.instance.clone(),
+        replica: config.replica.clone(),
+        timings: timings.clone(),
+        burst: vec![budget.burst(); genesys.clients.len()],
+        spool_bytes: config.spool.enabled.then_some(config.spool.max_bytes),
     }
 }
 
@@ -859,12 +886,13 @@ pub fn spawn_control(
     config: &Config,
     control: Control,
     clients: Vec<Client>,
+    orders: mpsc::Receiver<Rotate>,
     stopping: watch::Receiver<bool>,
     supervisor: &mut Supervisor,
 ) -> Result<(), ProcessError> {
     match config.genesys.mode {
         Mode::Channels => {
-            supervisor.spawn("control", control.run(clients, stopping));
+            supervisor.spawn("control", control.run(clients, orders, stopping));
         }
         Mode::Direct => {
             let settings = direct_settings(config)?;

@@ -29,6 +29,7 @@ pub mod genesys;
 pub mod ground;
 pub mod kafka;
 pub mod observe;
+pub mod orders;
 pub mod sqs;
 pub mod supervisor;
 

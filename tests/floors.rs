@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error eventbridge genesys ground kafka ledger observe pipeline proxy publish reconcile sequence session spool sqs supervisor",
+        "admin certify clock config control decode encode error eventbridge genesys ground kafka ledger observe orders pipeline proxy publish reconcile sequence session spool sqs supervisor",
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
@@ -33,7 +33,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("error", "supervisor"),
     ("supervisor", ""),
     // control orders sockets, so it stands on session
-    ("control", "clock genesys observe session supervisor"),
+    ("control", "clock genesys observe orders session supervisor"),
     // which way out, for requests and sockets alike
     ("proxy", ""),
     ("session", "clock observe proxy"),
@@ -49,7 +49,9 @@ const FLOORS: &[(&str, &str)] = &[
     // against the records that a consumer reads and what the ledger knows
     ("reconcile", "clock control decode encode genesys kafka ledger observe publish supervisor"),
     ("replay", "clock decode encode observe publish"),
-    ("admin", "observe"),
+    ("admin", "clock observe orders"),
+    // what operators ask of control
+    ("orders", ""),
     ("config", "genesys kafka sqs"),
     ("observe", ""),
     ("clock", ""),

@@ -1,15 +1,24 @@
-//! The admin server: /metrics, /healthz, /readyz, /startupz, /api/v1/{status,coverage,gaps}.
+//! The admin server: the status page on /, /metrics, /healthz, /readyz, /startupz, what the page shows as
+//! JSON under /api/v1, and actions for whoever has the token.
+
+mod actions;
+mod listener;
+mod page;
+mod serve;
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::{StatusCode, header};
-use axum::response::IntoResponse;
-use axum::routing::get;
-use axum::{Json, Router};
-use serde_json::json;
+use axum::Router;
+use axum::extract::DefaultBodyLimit;
+use axum::routing::{get, post};
 use tokio::net::TcpListener;
 
+pub use self::actions::Actions;
+pub use self::page::About;
+
+use self::listener::Bounded;
+use crate::clock::Clock;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
 
@@ -30,33 +39,50 @@ pub struct Admin {
     app: Router,
 }
 
-#[derive(Clone)]
-struct Seen {
-    metrics: Metrics,
-    board: StatusBoard,
+/// What it shows, and what it is allowed to do.
+pub struct AdminParts {
+    /// Time.
+    pub clock: Clock,
+    /// Everything that is counted.
+    pub metrics: Metrics,
+    /// The board everybody posts on.
+    pub board: StatusBoard,
+    /// What does not change.
+    pub about: About,
+    /// Orders.
+    pub actions: Actions,
 }
+
+/// The parts, for every request.
+type Seat = Arc<AdminParts>;
 
 impl Admin {
     /// Binds the port.
     ///
     /// # Errors
     /// When the port is taken or not ours; a start-up error.
-    pub async fn bind(
-        address: SocketAddr,
-        metrics: Metrics,
-        board: StatusBoard,
-    ) -> Result<Self, AdminError> {
+    pub async fn bind(address: SocketAddr, parts: AdminParts) -> Result<Self, AdminError> {
         let listener =
             TcpListener::bind(address).await.map_err(|source| AdminError { address, source })?;
+        let style = serve::file("text/css; charset=utf-8", include_str!("page/style.css"));
+        let script = serve::file("text/javascript; charset=utf-8", include_str!("page/script.js"));
+        let icon = serve::file("image/svg+xml", include_str!("page/icon.svg"));
         let app = Router::new()
-            .route("/metrics", get(scrape))
+            .route("/", get(serve::whole))
+            .route("/page/main", get(serve::part))
+            .route("/page/style.css", style)
+            .route("/page/script.js", script)
+            .route("/page/icon.svg", icon)
+            .route("/metrics", get(serve::scrape))
             .route("/healthz", get(async || "ok\n"))
-            .route("/readyz", get(ready))
-            .route("/startupz", get(ready))
-            .route("/api/v1/status", get(status))
-            .route("/api/v1/coverage", get(coverage))
-            .route("/api/v1/gaps", get(gaps))
-            .with_state(Seen { metrics, board });
+            .route("/readyz", get(serve::ready))
+            .route("/startupz", get(serve::ready))
+            .route("/api/v1/status", get(serve::status))
+            .route("/api/v1/coverage", get(serve::coverage))
+            .route("/api/v1/gaps", get(serve::gaps))
+            .route("/api/v1/actions/rotate", post(actions::rotate))
+            .layer(DefaultBodyLimit::max(actions::BODY))
+            .with_state(Arc::new(parts));
         Ok(Self { listener, app })
     }
 
@@ -73,39 +99,6 @@ impl Admin {
     /// # Errors
     /// When the listener fails.
     pub async fn run(self) -> std::io::Result<()> {
-        axum::serve(self.listener, self.app).await
+        axum::serve(Bounded::new(self.listener), self.app).await
     }
-}
-
-async fn scrape(State(seen): State<Seen>) -> impl IntoResponse {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], seen.metrics.render())
-}
-
-async fn ready(State(seen): State<Seen>) -> impl IntoResponse {
-    let status = match seen.board.is_ready() {
-        true => StatusCode::OK,
-        false => StatusCode::SERVICE_UNAVAILABLE,
-    };
-    let checks = seen.board.snapshot().checks;
-    (status, Json(json!({"ready": status == StatusCode::OK, "checks": checks})))
-}
-
-/// By shard: up to when coverage is proven, and gaps that are not closed.
-async fn coverage(State(seen): State<Seen>) -> impl IntoResponse {
-    Json(json!(seen.board.snapshot().coverage))
-}
-
-/// Gaps that are not closed, each with its shard; and the reading of history under way.
-async fn gaps(State(seen): State<Seen>) -> impl IntoResponse {
-    let status = seen.board.snapshot();
-    let of = |(shard, coverage): (&u16, &crate::observe::status::Coverage)| {
-        let line = |gap| json!({"shard": shard, "gap": gap});
-        coverage.gaps.iter().map(line).collect::<Vec<_>>()
-    };
-    let open: Vec<_> = status.coverage.iter().flat_map(of).collect();
-    Json(json!({"open": open, "backfill": status.backfill}))
-}
-
-async fn status(State(seen): State<Seen>) -> impl IntoResponse {
-    Json(json!(seen.board.snapshot()))
 }

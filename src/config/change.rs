@@ -82,6 +82,7 @@ fn secrets(config: &Config) -> Vec<(String, Option<&Secret>)> {
         ("kafka.sasl_password", &config.kafka.sasl_password),
         ("schema_registry.password", &config.schema_registry.password),
         ("privacy.hash_key", &config.privacy.hash_key),
+        ("admin.token", &config.admin.token),
     ];
     clients.chain(others.map(|(name, secret)| (name.to_owned(), secret.as_ref()))).collect()
 }

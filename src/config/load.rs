@@ -217,6 +217,7 @@ fn wants_text(keys: &[String]) -> bool {
                 "password",
                 "sasl_password",
                 "hash_key",
+                "token",
                 "username",
                 "instance",
                 "replica",
@@ -355,7 +356,7 @@ fn named(key: &str) -> &str {
 
 fn masked(path: &[String], value: &Value) -> String {
     match path.last().map(String::as_str) {
-        Some("secret" | "secret_access_key" | "password" | "sasl_password" | "hash_key") => {
+        Some("secret" | "secret_access_key" | "password" | "sasl_password" | "hash_key" | "token") => {
             "***".to_owned()
         }
         Some(_) | None => value.to_string(),

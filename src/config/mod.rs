@@ -339,6 +339,10 @@ pub struct FlowConfig {
 pub struct Admin {
     /// Address and port.
     pub listen: SocketAddr,
+    /// Whoever has it may give orders, see `POST /api/v1/actions`; nobody may without. 16 characters or more; better in a file.
+    pub token: Option<Secret>,
+    /// File that holds the token.
+    pub token_file: Option<PathBuf>,
 }
 
 /// Logs.
@@ -532,7 +536,7 @@ impl Default for FlowConfig {
 
 impl Default for Admin {
     fn default() -> Self {
-        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)) }
+        Self { listen: SocketAddr::from(([127, 0, 0, 1], 9464)), token: None, token_file: None }
     }
 }
 

@@ -9,6 +9,9 @@ use super::{Config, Mode, Proxy, Secret};
 use crate::genesys::regions::{REGIONS, domain_of};
 use crate::kafka::settings::{FIXED, KafkaSettings};
 
+/// Characters of an admin token: nobody guesses as many.
+const TOKEN_LEAST: usize = 16;
+
 /// Checks a configuration and reads the files it names.
 pub(super) fn check(
     config: &mut Config,
@@ -41,6 +44,12 @@ pub(super) fn check(
     let privacy = &mut config.privacy;
     let (key, file) = (&mut privacy.hash_key, privacy.hash_key_file.as_deref());
     secret(key, file, "privacy.hash_key_file", &mut wrong);
+    let admin = &mut config.admin;
+    secret(&mut admin.token, admin.token_file.as_deref(), "admin.token_file", &mut wrong);
+    if admin.token.as_ref().is_some_and(|token| token.expose().len() < TOKEN_LEAST) {
+        let field = if admin.token_file.is_some() { "admin.token_file" } else { "admin.token" };
+        wrong(field, format!("is too short; allowed: {TOKEN_LEAST} characters and more"));
+    }
     _ = config.policy(&mut wrong);
     let spool = &config.spool;
     if spool.segment_bytes < 1 << 20 || spool.max_bytes / 4 < spool.segment_bytes {

@@ -66,6 +66,7 @@ enum Wake {
     Plan,
     Siblings,
     Suspected,
+    Ordered,
 }
 
 impl Driver {
@@ -102,7 +103,11 @@ impl Driver {
 
     /// Runs until `stop` turns true and every socket is closed; an error when a socket's task ends
     /// without having said so.
-    pub(super) async fn run(mut self, mut stop: watch::Receiver<bool>) -> Result<(), Uninvited> {
+    pub(super) async fn run(
+        mut self,
+        mut stop: watch::Receiver<bool>,
+        mut rotates: watch::Receiver<u64>,
+    ) -> Result<(), Uninvited> {
         let mut siblings = self.live.subscribe();
         let mut seated = self.seated.clone();
         let mut suspects = self.control.suspects.clone();
@@ -131,6 +136,7 @@ impl Driver {
                 Ok(()) = siblings.changed() => Wake::Siblings,
                 Ok(()) = seated.changed() => Wake::Siblings,
                 Ok(()) = suspects.changed() => Wake::Suspected,
+                Ok(()) = rotates.changed(), if !stopping => Wake::Ordered,
                 () = self.control.clock.sleep_until(due) => Wake::Due,
             };
             match wake {
@@ -161,6 +167,7 @@ impl Driver {
                         self.rules.suspect(life, self.control.clock.mono());
                     }
                 }
+                Wake::Ordered => self.rules.rotate(self.control.clock.mono()),
                 Wake::Due => self.rules.handle_timeout(self.control.clock.mono()),
             }
         }

@@ -22,6 +22,7 @@ use trunkline_protocol::timings::Timings;
 use crate::clock::Clock;
 use crate::observe::metrics::ControlMetrics;
 use crate::observe::status::StatusBoard;
+use crate::orders::{Rotate, Rotated};
 use crate::session::SessionParts;
 use crate::supervisor::{Supervisor, Uninvited};
 
@@ -67,6 +68,24 @@ fn name(leg: Leg) -> String {
     format!("leg {}/{}", leg.shard, leg.ordinal)
 }
 
+/// What a running leg is told.
+#[derive(Default)]
+struct Reins {
+    ends: watch::Sender<bool>,
+    /// How often an operator wanted another channel.
+    rotates: watch::Sender<u64>,
+}
+
+impl Reins {
+    fn end(&self) {
+        self.ends.send_replace(true);
+    }
+
+    fn rotate(&self) {
+        self.rotates.send_modify(|times| *times += 1);
+    }
+}
+
 /// Legs that are live, or have a channel, over all shards.
 pub(crate) type LiveLegs = watch::Sender<BTreeSet<Leg>>;
 
@@ -78,6 +97,7 @@ impl Control {
     pub async fn run(
         self,
         clients: Vec<Client>,
+        mut orders: mpsc::Receiver<Rotate>,
         mut stop: watch::Receiver<bool>,
     ) -> Result<(), Uninvited> {
         let (live, _) = watch::channel(BTreeSet::new());
@@ -94,7 +114,7 @@ impl Control {
         feeder.spawn_infallible("topics", topics::follow(self.clone(), first, self.plan.clone()));
         feeder.spawn_infallible("crowd", crowd::watch(self.clone(), clients.clone()));
         let (seated, _) = watch::channel(BTreeSet::new());
-        let mut running: BTreeMap<Leg, watch::Sender<bool>> = BTreeMap::new();
+        let mut running: BTreeMap<Leg, Reins> = BTreeMap::new();
         let mut dismissed = BTreeSet::new();
         loop {
             // a shard begins with its first topic: a channel without topics hears nothing
@@ -103,15 +123,16 @@ impl Control {
                 seats.grow(u16::try_from(wanted.map_or(0, |last| last + 1)).unwrap_or(u16::MAX));
             seated.send_replace(seats.legs());
             for leg in lost {
-                running.remove(&leg).into_iter().for_each(|ends| _ = ends.send_replace(true));
+                running.remove(&leg).into_iter().for_each(|reins| reins.end());
                 dismissed.insert(name(leg));
             }
             for leg in seats.legs().into_iter().filter(|_| !*stop.borrow()) {
                 let client = seats.client(leg).and_then(|client| clients.get(client));
                 if let (Some(client), Entry::Vacant(new)) = (client, running.entry(leg)) {
-                    let ends = new.insert(watch::Sender::new(false)).subscribe();
+                    let reins = new.insert(Reins::default());
+                    let (ends, rotates) = (reins.ends.subscribe(), reins.rotates.subscribe());
                     let driver = self.driver(leg, client, &plan, &live, &seated);
-                    legs.spawn(name(leg), driver.run(ends));
+                    legs.spawn(name(leg), driver.run(ends, rotates));
                 }
             }
             self.tell_lacking(&seats);
@@ -127,6 +148,12 @@ impl Control {
                     Some(_) | None => return Err(ended.into()),
                 },
                 Some(ended) = feeder.next() => return Err(ended.into()),
+                Some(order) = orders.recv() => {
+                    let reins = running.get(&order.leg);
+                    reins.into_iter().for_each(Reins::rotate);
+                    let answer = reins.map_or(Rotated::Unknown, |_| Rotated::Told);
+                    order.answer.send(answer).ok(); // whoever asked may have gone
+                }
                 changed = plan.changed() => {
                     if changed.is_err() {
                         break;
@@ -134,7 +161,7 @@ impl Control {
                 }
             }
         }
-        running.values().for_each(|ends| _ = ends.send_replace(true));
+        running.values().for_each(Reins::end);
         while let Some(ended) = legs.next().await {
             if ended.failure.is_some() {
                 return Err(ended.into());

@@ -5,6 +5,7 @@
 
 mod around;
 mod kept;
+pub mod past;
 pub(crate) mod startup;
 pub(crate) mod writer;
 

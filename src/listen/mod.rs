@@ -144,7 +144,9 @@ impl Listening {
             seed: rng.random(),
         };
         let mut tasks = Supervisor::new();
-        app::spawn_control(config, control, clients, stopping, &mut tasks)?;
+        // nobody orders anything of a command
+        let (_, orders) = mpsc::channel(1);
+        app::spawn_control(config, control, clients, orders, stopping, &mut tasks)?;
         Ok(Self { clock, org_id, ear, news, keeper, control: tasks, background, stop, board, flow })
     }
 

@@ -32,6 +32,7 @@ pub struct Metrics {
     ready: GaugeVec,
     conflict: GaugeVec,
     stale: GaugeVec,
+    actions: IntCounterVec,
     /// Of sockets.
     pub session: SessionMetrics,
     /// Of channels, tokens and requests.
@@ -64,11 +65,15 @@ impl Metrics {
         Conflict::ALL.iter().for_each(|kind| drop(conflict.with_label_values(&[kind.as_str()])));
         let stale = make.gauges(names::CONFIG_STALE);
         STALE.iter().for_each(|why| drop(stale.with_label_values(&[why])));
+        let actions = make.counters(names::ADMIN_ACTIONS);
+        let outcomes = ["ordered", "refused"];
+        outcomes.iter().for_each(|outcome| drop(actions.with_label_values(&["rotate", outcome])));
         make.gauges(names::BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         Self {
             ready: make.gauges(names::READY),
             conflict,
             stale,
+            actions,
             session: SessionMetrics::new(&make),
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
@@ -92,6 +97,11 @@ impl Metrics {
     /// Another process has what is this one's alone, or does not any more.
     pub fn conflict(&self, kind: Conflict, is_there: bool) {
         self.conflict.with_label_values(&[kind.as_str()]).set(f64::from(u8::from(is_there)));
+    }
+
+    /// An action was asked of the admin server.
+    pub fn action(&self, action: &str, outcome: &str) {
+        self.actions.with_label_values(&[action, outcome]).inc();
     }
 
     /// The configuration on disk is refused, or waits for a restart.
@@ -347,6 +357,12 @@ impl ControlMetrics {
         self.budget.with_label_values(&[&client.to_string()]).set(remaining);
     }
 
+    /// What [`Self::budget_remaining`] was told last.
+    #[must_use]
+    pub fn budget(&self, client: usize) -> f64 {
+        self.budget.with_label_values(&[&client.to_string()]).get()
+    }
+
     /// A token was asked for.
     pub fn token_renewed(&self, ok: bool) {
         self.renewals.with_label_values(&[if ok { "ok" } else { "failed" }]).inc();
@@ -487,6 +503,12 @@ impl PublishMetrics {
     /// When the oldest un-acked event was heard.
     pub fn oldest_unacked(&self, at: Option<Wall>) {
         self.oldest.set(at.map_or(0.0, seconds));
+    }
+
+    /// What [`Self::oldest_unacked`] was told last.
+    #[must_use]
+    pub fn oldest_unacked_at(&self) -> Option<Wall> {
+        Some(self.oldest.get()).filter(|at| *at > 0.0).map(|at| Wall((at * 1000.0) as i64))
     }
 
     /// Whether a topic is weaker than promised.

@@ -104,6 +104,7 @@ metrics! {
     AUDITED_TO = Gauge "trunkline_audited_timestamp_seconds" [] "End of the newest span that was held against history, seconds since 1970; 0 before the first.";
     CONFLICT = Gauge "trunkline_conflict" ["kind"] "1 while another process has what is this one's alone: its replica, its OAuth client, its state topic.";
     CONFIG_STALE = Gauge "trunkline_config_stale" ["why"] "1 while the configuration on disk is not what runs: it is refused, or waits for a restart.";
+    ADMIN_ACTIONS = Counter "trunkline_admin_actions_total" ["action", "outcome"] "Actions asked of the admin server: ordered, or refused.";
     CLOCK_ERROR = Gauge "trunkline_clock_error_seconds" [] "How far the platform's clock may be from where it is believed to be.";
     CLOCK_AHEAD = Gauge "trunkline_clock_ahead_seconds" [] "How far the local clock is ahead of the platform's.";
     CERTIFICATES = Counter "trunkline_certificates_total" ["level", "revision"] "Certificates published, by what they say; first words and later ones.";

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use serde::Serialize;
+use tokio::sync::watch;
 use trunkline_protocol::domain::{EndReason, EpochId, Leg, Wall};
 use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::Gap;
@@ -11,12 +12,15 @@ use trunkline_protocol::seats::Lacking;
 use trunkline_protocol::subscriptions::Refused;
 
 use super::metrics::Metrics;
+use super::story::{Past, Story, Turn};
 
 /// The board everybody posts on. Cheap to clone.
 #[derive(Clone)]
 pub struct StatusBoard {
     shared: Arc<Mutex<Status>>,
     metrics: Metrics,
+    /// How often somebody wanted to see the past.
+    wishes: watch::Sender<u64>,
 }
 
 /// The state of the service.
@@ -52,6 +56,8 @@ pub struct Status {
     pub coverage: BTreeMap<u16, Coverage>,
     /// The reading of history under way.
     pub backfill: Option<Backfill>,
+    /// What may be said of the last hours and minutes, as it was wanted last.
+    pub past: Option<Past>,
 }
 
 /// What of the configuration on disk does not run.
@@ -144,6 +150,8 @@ pub struct ChannelStatus {
     pub ends: u64,
     /// Why the last one did.
     pub last_end: Option<EndReason>,
+    /// How it went.
+    pub turns: Story,
 }
 
 /// The end of one socket.
@@ -177,7 +185,7 @@ impl StatusBoard {
     pub fn new(mode: &'static str, metrics: Metrics) -> Self {
         let mut status = Status { mode, ..Status::default() };
         status.reconnects = EndReason::ALL.iter().map(|reason| (reason.as_str(), 0)).collect();
-        Self { shared: Arc::new(Mutex::new(status)), metrics }
+        Self { shared: Arc::new(Mutex::new(status)), metrics, wishes: watch::Sender::default() }
     }
 
     /// A leg changed its state.
@@ -186,6 +194,8 @@ impl StatusBoard {
         let line = line(&mut status, leg);
         if line.state != state || line.epoch != epoch {
             (line.state, line.epoch, line.since_ms) = (state, epoch, at.0);
+            let live = matches!(state, "live" | "spare");
+            line.turns.goes_on(Turn { at_ms: at.0, live, epoch, reason: line.last_end });
         }
     }
 
@@ -247,6 +257,22 @@ impl StatusBoard {
         self.lock().coverage.insert(shard, coverage);
     }
 
+    /// What may be said of the past.
+    pub fn past(&self, past: Past) {
+        self.lock().past = Some(past);
+    }
+
+    /// Somebody wants to see the past: it is looked at when that is asked for, and only then.
+    pub fn wish(&self) {
+        self.wishes.send_modify(|times| *times += 1);
+    }
+
+    /// Changes when somebody wants to see the past.
+    #[must_use]
+    pub fn wishes(&self) -> watch::Receiver<u64> {
+        self.wishes.subscribe()
+    }
+
     /// Another process has what is this one's alone; `None` once it has not.
     pub fn conflict(&self, kind: Conflict, what: Option<String>) {
         self.metrics.conflict(kind, what.is_some());
@@ -293,6 +319,7 @@ fn line(status: &mut Status, leg: Leg) -> &mut ChannelStatus {
             since_ms: 0,
             ends: 0,
             last_end: None,
+            turns: Story::default(),
         };
         status.channels.insert(at, new);
     }

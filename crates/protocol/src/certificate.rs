@@ -110,6 +110,13 @@ impl<'a> Judge<'a> {
         self.accounted.covers(interval)
     }
 
+    /// Up to where every instant of it is proven or part of a recorded gap; its start when not even that is.
+    #[must_use]
+    pub fn accounted_to(&self, interval: Interval) -> Wall {
+        let rest = self.accounted.complement_within(interval);
+        rest.intervals().first().map_or(interval.to, |hole| hole.from)
+    }
+
     /// What may be said. `missed` holds the instants of which an audit found a miss.
     #[must_use]
     pub fn judge(&self, interval: Interval, missed: &IntervalSet, timings: &Timings) -> Judgement {

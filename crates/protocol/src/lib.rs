@@ -14,7 +14,7 @@
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`]; whether somebody else has our name or our client: [`twins`] |
 //! | a queue | [`queue`] |
 //! | records | [`ground`], [`producer`], [`journal`], [`spool`], [`standby`] |
-//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`tally`] |
+//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`strip`], [`tally`] |
 
 pub mod audit;
 pub mod backoff;
@@ -51,6 +51,7 @@ pub mod session;
 pub mod splice;
 pub mod spool;
 pub mod standby;
+pub mod strip;
 pub mod subscriptions;
 pub mod tally;
 pub mod text;

@@ -116,6 +116,15 @@ impl Leg {
         }
     }
 
+    /// The operator wants the planned rotation now; it still waits for a live sibling. One that is under
+    /// way, or a channel that is not made yet, is left alone.
+    pub fn rotate(&mut self, now: Mono) {
+        if self.next.is_none() && self.rotate_at.is_some() {
+            self.rotate_at = Some(now);
+            self.handle_timeout(now);
+        }
+    }
+
     /// Whether another leg of the shard is live, if there is one: planned rotations wait for it.
     pub fn sibling(&mut self, live: bool) {
         self.sibling_live = live;
@@ -345,6 +354,27 @@ mod tests {
         assert_eq!(bench.downs(), [(1, EndReason::Rotation)]);
         assert!(bench.leg.is_live());
         assert!(bench.leg.poll_timeout().expect("the next one") > at(40 * 3600));
+    }
+
+    #[test]
+    fn an_ordered_rotation_makes_before_it_breaks_once_and_waits_for_the_sibling() {
+        let mut bench = Bench::new(0);
+        bench.leg.rotate(at(0));
+        bench.settle(0);
+        assert_eq!(bench.leg.lives, 1, "there was nothing to rotate yet");
+        bench.leg.sibling(false);
+        bench.leg.rotate(at(10));
+        bench.settle(10);
+        assert_eq!(bench.leg.lives, 1);
+        bench.leg.sibling(true);
+        bench.leg.handle_timeout(at(15));
+        bench.leg.rotate(at(16));
+        bench.settle(16);
+        assert_eq!((bench.leg.lives, bench.downs()), (2, vec![]), "one successor, both connected");
+        bench.leg.handle_timeout(at(76));
+        bench.settle(76);
+        assert_eq!(bench.downs(), [(1, EndReason::Rotation)]);
+        assert!(bench.leg.is_live());
     }
 
     #[test]
