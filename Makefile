@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -161,3 +161,8 @@ scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreb
 	@scripts/peers.sh
 	@$(BUILD)
 	code=0; $(PYTHON) benches/scoreboard/run.py || code=$$?; $(PYTHON) benches/scoreboard/page.py; exit $$code
+
+page: ## Pictures of the status page before, during and after an outage, in a Chromium; six minutes
+	@scripts/setup.sh --for page
+	$(BUILD)
+	$(PYTHON) scripts/page_pictures.py --to $(or $(TO),docs/img)

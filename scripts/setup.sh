@@ -5,7 +5,7 @@
 # SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
 # engine among it, and no compiler; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
 # warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
-# `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go.
+# `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,8 +15,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark | scoreboard) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark|scoreboard]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark | scoreboard | page) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark|scoreboard|page]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -35,6 +35,7 @@ case $what in chart | alerts | downstream*) compiler=no ;; esac
 [ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
 case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
+[ "$what" = page ] && wanted+=(chromium:chromium)
 
 there() {
   case $1 in
