@@ -4,15 +4,17 @@
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use trunkline_protocol::dedupe::{Dedupe, Window};
 use trunkline_protocol::domain::{Dice, Disposition, WriterId};
 use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::producer::STALL;
 use trunkline_protocol::queue::Limits;
 
-use super::{App, Options, check, kafka_settings, policy, proxies, schema_id, topic_settings};
-use crate::admin::Admin;
+use super::{
+    App, Options, about, check, kafka_settings, policy, proxies, schema_id, topic_settings,
+};
+use crate::admin::{Actions, Admin, AdminParts};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, load};
 use crate::decode::open::Opener;
@@ -59,7 +61,15 @@ pub(super) async fn assemble(config: &Config, options: Options) -> Result<App, P
         .map_err(|error| ProcessError::new(ExitCode::Config, &error))?;
     let sqs = queue(config, clock)?;
     let found = answering(&sqs, clock).await.map_err(|error| queue_error(&error))?;
-    let admin = Admin::bind(config.admin.listen, metrics.clone(), board.clone())
+    let (orders, _) = mpsc::channel(1); // there are no channels to rotate
+    let parts = AdminParts {
+        clock,
+        metrics: metrics.clone(),
+        board: board.clone(),
+        about: about(config, &options.timings),
+        actions: Actions::new(config.admin.token.as_ref().map(Secret::expose), orders),
+    };
+    let admin = Admin::bind(config.admin.listen, parts)
         .await
         .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))?;
     let address = admin.address().map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;

@@ -356,9 +356,9 @@ fn named(key: &str) -> &str {
 
 fn masked(path: &[String], value: &Value) -> String {
     match path.last().map(String::as_str) {
-        Some("secret" | "secret_access_key" | "password" | "sasl_password" | "hash_key" | "token") => {
-            "***".to_owned()
-        }
+        Some(
+            "secret" | "secret_access_key" | "password" | "sasl_password" | "hash_key" | "token",
+        ) => "***".to_owned(),
         Some(_) | None => value.to_string(),
     }
 }

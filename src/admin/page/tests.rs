@@ -222,3 +222,13 @@ fn hours_that_history_could_not_make_whole_are_told_beside_good_news() {
     assert!(page.contains("In the last day 2 hours could not be made whole"));
     assert!(page.contains("title=\"10:00 PARTIAL, 2 gaps\"><span>½</span>"));
 }
+
+#[test]
+fn what_comes_from_a_queue_or_a_direct_url_is_not_called_complete() {
+    for (mode, title) in
+        [("direct", "A direct URL proves nothing"), ("eventbridge", "A queue proves nothing")]
+    {
+        let page = page_of(&StatusBoard::new(mode, Metrics::new(Flow::new())));
+        assert!(page.contains(title) && !page.contains("Complete until"), "{mode}");
+    }
+}

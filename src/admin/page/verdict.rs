@@ -59,6 +59,10 @@ fn sentence(seen: &Seen<'_>) -> (Tone, String, String) {
         );
         return (Tone::Watch, "A direct URL proves nothing".to_owned(), text);
     }
+    if status.mode == "eventbridge" {
+        let text = "What is in the queue is delivered; what Genesys Cloud did not put there, nobody can say.";
+        return (Tone::Watch, "A queue proves nothing".to_owned(), text.to_owned());
+    }
     let proven = status.coverage.values().map(|coverage| coverage.proven_to_ms);
     let proven = proven.min().flatten();
     let open: Vec<&Gap> = status.coverage.values().flat_map(|coverage| &coverage.gaps).collect();
