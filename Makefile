@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -116,6 +116,11 @@ live: ## The journey against a real Apache Kafka and a real registry
 	@scripts/setup.sh --for live
 	$(BUILD)
 	$(PYTHON) tests/live/live.py $(TARGET)/debug/trunkline
+
+stack: ## The whole way without containers, broken on the way: Kafka, Connect, S3, the warehouse's SQL; STACK_ARGS=--help
+	@scripts/setup.sh --for stack
+	$(BUILD)
+	$(PYTHON) tests/stack/stack.py $(or $(STACK_ARGS),--faults default --seconds 220)
 
 chart: ## The Helm chart: linted, rendered, refused, held against Kubernetes' schemas and `restricted`
 	@scripts/setup.sh --for chart

@@ -5,7 +5,8 @@
 # SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
 # engine among it, and no compiler; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
 # warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
-# `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium.
+# `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium;
+# `--for stack` installs what `live` and `downstream` need, a compiler of Java, and an S3 server.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -15,8 +16,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark | scoreboard | page) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark|scoreboard|page]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -36,6 +37,7 @@ case $what in chart | alerts | downstream*) compiler=no ;; esac
 case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
 [ "$what" = page ] && wanted+=(chromium:chromium)
+[ "$what" = stack ] && wanted+=(javac:openjdk-17-jdk-headless mvn:maven psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 
 there() {
   case $1 in
@@ -73,6 +75,7 @@ if [ ${#missing[@]} -gt 0 ]; then
   refused=()
   for package in "${missing[@]}"; do
     [ "$package" = openjdk-17-jre-headless ] && ! available "$package" && package=default-jre-headless
+    [ "$package" = openjdk-17-jdk-headless ] && ! available "$package" && package=default-jdk-headless
     available "$package" || { refused+=("$package"); continue; }
     log=$(mktemp)
     # a service that comes with a package is not started

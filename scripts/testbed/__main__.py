@@ -47,7 +47,7 @@ def up(group: Group, part: str):
         brokers = [parts[name]["address"] for name in NAMES["cluster"] if parts.get(name, {}).get("runs")]
         if not brokers:
             raise RuntimeError("connect needs a broker: up broker, or up cluster")
-        plugins = RUN / "plugins"
+        plugins = fetch.CACHE / "plugins"
         fetch.plugin(plugins / "staging", [])
         known = {"STAGING_BUCKET": "testbed", "STAGING_REGION": s3.REGION, "SCHEMA_REGISTRY_URL": parts.get("registry", {}).get("address", "")}
         connect.Worker(group, ",".join(brokers), len(brokers), plugins, known).start()

@@ -72,7 +72,14 @@ def registry() -> pathlib.Path:
 
 
 def plugin(folder: pathlib.Path, sources: list):
-    """A plugin folder: the converter, an S3 client, and a sink compiled from `sources` (SinkConnector classes)."""
+    """A plugin folder: the converter, an S3 client, and a sink compiled from `sources`; made anew when one changed."""
+    made_of = hashlib.sha256(DIGESTS.read_bytes() + b"".join(source.read_bytes() for source in sources)).hexdigest()
+    stamp = folder.parent / f"{folder.name}.{made_of[:16]}"
+    if stamp.exists():
+        return
+    say("making the plugin")
+    for old in folder.parent.glob(f"{folder.name}.*"):
+        old.unlink()
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     for name in ("converter", "s3sink"):
@@ -95,3 +102,4 @@ def plugin(folder: pathlib.Path, sources: list):
             jar.writestr(f"META-INF/services/{service}", "\n".join(names))
         for file in sorted(classes.rglob("*.class")) if sources else []:
             jar.write(file, file.relative_to(classes))
+    stamp.touch()
