@@ -71,6 +71,16 @@ def registry() -> pathlib.Path:
     return next((CACHE / "registry").rglob("*-runner.jar"))
 
 
+def plain_plugin(folder: pathlib.Path, *names: str):
+    """A plugin folder with the jars of `poms/NAME`, without what the worker has itself."""
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    for name in names:
+        for jar in jars(name).glob("*.jar"):
+            if not jar.name.startswith(OF_THE_WORKER):
+                shutil.copy2(jar, folder)
+
+
 def plugin(folder: pathlib.Path, sources: list):
     """A plugin folder: the converter, an S3 client, and a sink compiled from `sources`; made anew when one changed."""
     made_of = hashlib.sha256(DIGESTS.read_bytes() + b"".join(source.read_bytes() for source in sources)).hexdigest()
@@ -80,12 +90,7 @@ def plugin(folder: pathlib.Path, sources: list):
     say("making the plugin")
     for old in folder.parent.glob(f"{folder.name}.*"):
         old.unlink()
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    for name in ("converter", "s3sink"):
-        for jar in jars(name).glob("*.jar"):
-            if not jar.name.startswith(OF_THE_WORKER):
-                shutil.copy2(jar, folder)
+    plain_plugin(folder, "converter", "s3sink")
     services = {"org.apache.kafka.connect.storage.Converter": [CONVERTER]}
     classes = folder.parent / "classes"
     if sources:

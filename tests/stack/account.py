@@ -74,6 +74,8 @@ def figures(found: Truth, made, bucket) -> dict:
         "rows in SQL": len(rows),
         "rows of history": sum(origin in HISTORY for _, origin, *_ in rows),
         "twice in SQL": len(rows) - len(here),
+        "rows in no certificate": len(rows) - int(made.rows("SELECT COALESCE(SUM(loaded_live), 0) FROM completeness WHERE level <> 'NONE'")[0][0])
+        - sum(origin in HISTORY for _, origin, *_ in rows),
         "objects of events": len(bucket.of_events()),
         "rows in objects": len(staged),
         "overlaps in objects": len(staged) - len({(p, o) for p, o, _ in staged}),

@@ -55,9 +55,9 @@ def show(made: Warehouse, counts: dict, found: Truth, given) -> None:
         folders[folder] = many + 1, size + entry["Size"]
     print(as_table(("folder", "objects", "bytes"), [(folder, *sums) for folder, sums in sorted(folders.items())]))
     print(as_table(("e.g.",), [(entry["Key"],) for entry in made.lake.listed[:3]]), end="\n\n")
-    columns = ("topic_class", "level", "complete", "intervals", "expected_live", "loaded_live", "missing_live", "backfilled")
+    columns = ("topic_class", "level", "complete", "intervals", "expected_live", "loaded_live", "missing_live")
     print(as_table(columns, made.rows(
-        "SELECT topic_class, level, complete, COUNT(*), SUM(expected_live), SUM(loaded_live), SUM(missing_live), SUM(loaded_backfill)"
+        "SELECT topic_class, level, complete, COUNT(*), SUM(expected_live), SUM(loaded_live), SUM(missing_live)"
         " FROM completeness GROUP BY 1, 2, 3 ORDER BY 1, 2, 3")), end="\n\n")
     gaps = made.rows("SELECT cause, state, outcome, from_time, to_time, rows_written FROM gaps ORDER BY from_time")
     print(as_table(("gap: cause", "state", "outcome", "from_time", "to_time", "rows_written"), gaps), end="\n\n")

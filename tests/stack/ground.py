@@ -12,6 +12,7 @@ from confluent_kafka.admin import AdminClient, NewTopic
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path[:0] = [str(ROOT / "tests" / name) for name in ("journey", "downstream", "live")] + [str(ROOT / "scripts")]
+from connectors import connector  # noqa: E402
 from harness import CERTIFICATES, EVENTS, GAPS, QUARANTINE, STATE, Sim, Trunkline, config, wait_for  # noqa: E402
 from testbed import fetch, registry, s3  # noqa: E402
 from testbed.brokers import Brokers  # noqa: E402
@@ -26,9 +27,6 @@ PARTITIONS = 6
 NAMES = ("a", "b")
 # lives of channels, history and certificates run so many times as fast: an hour is six seconds
 SCALE, REQUESTS = 600, 3_000
-# of the connectors: what stands in for what cannot be had here, and a rotation that fits a run of minutes
-FASTER = {"flush.size": "400", "rotate.interval.ms": "10000", "rotate.schedule.interval.ms": "10000"}
-APICURIO = {"registry.as-confluent": "true", "registry.use-id": "contentId", "registry.headers.enabled": "false"}
 
 
 def say(text: str):
@@ -38,11 +36,11 @@ def say(text: str):
 class Ground:
     """Started part by part; `broken` parts are started again by whoever broke them."""
 
-    def __init__(self, brokers: int, rate: int, events: int, seed: int):
+    def __init__(self, brokers: int, rate: int, events: int, seed: int, iceberg: bool = False):
         shutil.rmtree(FOLDER, ignore_errors=True)
         self.group = Group(FOLDER)
         self.brokers = Brokers(self.group, brokers)
-        self.replicas = brokers
+        self.replicas, self.iceberg = brokers, iceberg
         self.rate, self.events, self.seed = rate, events, seed
         self.apps, self.sim, self.closing = {}, None, []
 
@@ -57,32 +55,24 @@ class Ground:
         plugins = fetch.CACHE / "plugins-stack"
         fetch.plugin(plugins / "staging", sorted((HERE / "sink").rglob("*.java")))
         given = {"STAGING_BUCKET": BUCKET, "STAGING_REGION": s3.REGION, "SCHEMA_REGISTRY_URL": self.registry + "/apis/ccompat/v7"}
+        if self.iceberg:
+            more = fetch.CACHE / "plugins-iceberg"
+            fetch.plain_plugin(more / "iceberg", "iceberg")
+            plugins = f"{plugins},{more}"
         self.connect = Worker(self.group, self.brokers.bootstrap, self.replicas, plugins, given)
         self.connect.start()
         for role in TOPICS:
-            self.connect.put(f"trunkline-{role}", self.connector(role))
+            self.connect.put(f"trunkline-{role}", connector(role, self.s3.url, self.registry, self.replicas))
 
     def create_topics(self):
         if not wait_for(lambda: len(self.admin.list_topics(timeout=30).brokers) == self.replicas, 120, 0.5):
             raise TimeoutError("brokers do not find each other")
-        topics = []
         for name in (EVENTS, QUARANTINE, GAPS, CERTIFICATES, STATE):
-            keep = {"min.insync.replicas": str(max(1, self.replicas - 1)), "cleanup.policy": CLEANUP.get(name, "delete")}
-            topics.append(NewTopic(name, PARTITIONS if name == EVENTS else 1, self.replicas, config=keep))
-        for future in self.admin.create_topics(topics, request_timeout=60).values():
-            future.result()
+            self.create_topic(name, PARTITIONS if name == EVENTS else 1)
 
-    def connector(self, role: str) -> dict:
-        """The shipped one, with what is replaced."""
-        shipped = json.loads((ROOT / "deploy" / "connect" / "s3" / f"{role}.json").read_text())
-        converter = {f"value.converter.apicurio.{key}": value for key, value in APICURIO.items()}
-        return shipped | converter | FASTER | {
-            "connector.class": "io.trunkline.stack.AvroObjects",
-            "store.url": self.s3.url,
-            "value.converter": fetch.CONVERTER,
-            "value.converter.apicurio.registry.url": self.registry + "/apis/registry/v2",
-            "errors.deadletterqueue.topic.replication.factor": str(self.replicas),
-        }
+    def create_topic(self, name: str, partitions: int):
+        keep = {"min.insync.replicas": str(max(1, self.replicas - 1)), "cleanup.policy": CLEANUP.get(name, "delete")}
+        self.admin.create_topics([NewTopic(name, partitions, self.replicas, config=keep)], request_timeout=60)[name].result()
 
     def start_traffic(self):
         settings = FOLDER / "settings.json"

@@ -1,6 +1,6 @@
 """The whole way: simulator, two replicas, Kafka, Kafka Connect, S3, the warehouse's SQL; and whether it is complete.
 
-usage: stack.py [--brokers 1|3] [--seconds N] [--rate N] [--faults none|default] [--seed N]
+usage: stack.py [--brokers 1|3] [--seconds N] [--rate N] [--faults none|default] [--iceberg] [--seed N]
 
 exit 0 when nothing is missing and certificates agree, 1 when something is; 2 wrong usage.
 """
@@ -14,8 +14,11 @@ from contextlib import contextmanager
 import account
 import endings
 import faults
+import iceberg
+import loader
 import warehouse
 import watch
+from botocore.exceptions import BotoCoreError
 from bucket import Bucket
 from ground import SCALE, Ground, say
 from harness import get, wait_for
@@ -41,6 +44,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--seconds", type=int, default=180, help="of traffic")
     parser.add_argument("--rate", type=int, default=40, help="events a second")
     parser.add_argument("--faults", choices=("none", "default"), default="none")
+    parser.add_argument("--iceberg", action="store_true", help="Apache Iceberg's sink beside the other; 160 MB of jars")
     parser.add_argument("--seed", type=int, default=1)
     given = parser.parse_args()
     if given.faults == "default" and given.seconds < faults.SECONDS:
@@ -70,8 +74,11 @@ def travel(ground: Ground, given, made: Warehouse) -> list[str]:
             if time.monotonic() > began + given.seconds * 4 + 120:
                 raise TimeoutError(f"{sent['covered']} of {given.events} events were generated")
             if not loaded and time.monotonic() > began + middle:
-                say(f"first load, while events come: {load(made)}")
-                loaded = True
+                try:
+                    say(f"first load, while events come: {load(made)}")
+                    loaded = True
+                except BotoCoreError as error:
+                    say(f"first load, while events come: to be made again: {error}")
             say(f"{sent['covered']} of {given.events} events generated, lag {broken.lag()}")
             time.sleep(5)
         trouble += broken.join()
@@ -99,23 +106,31 @@ def load(made: Warehouse) -> str:
 def main() -> int:
     given = arguments()
     given.events = given.seconds * given.rate
-    ground = Ground(given.brokers, given.rate, given.events, given.seed)
+    ground = Ground(given.brokers, given.rate, given.events, given.seed, given.iceberg)
     trouble = []
     try:
         with part("parts start"):
             ground.start()
+            if given.iceberg:
+                iceberg.start(ground)
         with part("replicas start"):
             ground.start_traffic()
         made = Warehouse(Bucket(ground.s3.client(), warehouse.server().folder_for("bucket")))
         trouble += travel(ground, given, made)
         with part("loading"):
-            say(f"second load: {load(made)}")
+            made.list_objects()
+            due = made.rows("SELECT reason, SUM(how_many) FROM hours_to_reload GROUP BY reason ORDER BY reason")
+            say(f"hours_to_reload says: {', '.join(f'{reason} ({many})' for reason, many in due) or 'nothing'}")
+            say(f"load.sh: {loader.load(made, ground) or 'no hour is incomplete'}")
         with part("reckoning"):
             found = account.truth(ground)
             counts = account.figures(found, made, made.lake)
             trouble += found.trouble + account.wrong(counts)
             if letters := watch.dead_letters(ground):
                 trouble.append(f"{letters} dead letters")
+        if given.iceberg:
+            with part("Iceberg"):
+                trouble += iceberg.check(ground, found.events)
         with part("deletions"):
             trouble += endings.deletions(made, ground)
         endings.show(made, counts, found, given)

@@ -9,7 +9,8 @@ import unittest
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 CONNECT = ROOT / "deploy" / "connect"
 ROLES = ("events", "certificates", "gaps")
-sys.path.insert(0, str(ROOT / "downstream" / "redshift"))
+sys.path[:0] = [str(ROOT / "downstream" / "redshift"), str(ROOT / "tests" / "stack")]
+from connectors import connector as here  # noqa: E402
 from manifests import KEY, TOPICS  # noqa: E402
 
 
@@ -79,6 +80,23 @@ class Connectors(unittest.TestCase):
         self.assertEqual(set(said["config.providers.env.param.allowlist.pattern"].split("|")), asked)
         self.assertEqual(said["connector.client.config.override.policy"], "All", "connectors set consumer.override")
         self.assertNotEqual(said["plugin.discovery"], "service_load", "the sink has no manifest")
+
+    def test_where_they_run_without_confluents_sink_only_what_the_page_names_is_replaced(self):
+        page = (CONNECT / "README.md").read_text().partition("## What was run")[2]
+        said = set(re.findall(r"`([a-z0-9_.-]+)`", re.search(r"Replaced there: (.*?)\.\n", page, re.DOTALL)[1]))
+        for role in ROLES:
+            shipped, run = connector(role), here(role, "http://store", "http://registry", 1)
+            changed = {key for key in run if shipped.get(key) != run[key]}
+            self.assertEqual({re.sub(r"^value\.converter\.apicurio\..*", "value.converter.apicurio.registry.url", key) for key in changed}, said)
+            self.assertEqual(set(shipped) - set(run), set())
+
+    def test_the_stand_in_takes_no_other_value_than_those_shipped_or_measured(self):
+        text = (ROOT / "tests" / "stack" / "sink" / "io" / "trunkline" / "stack" / "AvroObjects.java").read_text()
+        only = {key: set(re.findall(r'"(.*?)"', values)) for key, values in re.findall(r'Map\.entry\("(.*?)", Set\.of\((.*?)\)\)', text)}
+        self.assertGreater(len(only), 10)
+        for role in ROLES:
+            for key, allowed in only.items():
+                self.assertIn(connector(role)[key], allowed)
 
 
 if __name__ == "__main__":
