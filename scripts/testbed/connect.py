@@ -39,7 +39,9 @@ class Worker:
 
     def start(self):
         fetch.say("starting Kafka Connect")
-        flags = [f"-Dlog4j2.configurationFile={self.group.folder / 'log4j2.xml'}"]
+        # SeaweedFS refuses some of the checksums that the AWS SDK adds by itself: "The Content-Md5 you specified is not valid"
+        flags = ["-Daws.requestChecksumCalculation=when_required", "-Daws.responseChecksumValidation=when_required"]
+        flags += [f"-Dlog4j2.configurationFile={self.group.folder / 'log4j2.xml'}"]
         command = java("org.apache.kafka.connect.cli.ConnectDistributed", str(self.file), heap="512m", flags=flags)
         self.group.spawn("connect", command, self.url, env={**s3.ENVIRONMENT, **self.environment})
         self.group.await_part("connect", self.answers)

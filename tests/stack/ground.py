@@ -34,7 +34,7 @@ def say(text: str):
 
 
 class Ground:
-    """Started part by part; `broken` parts are started again by whoever broke them."""
+    """`start` starts the parts, `start_traffic` the simulator and the replicas; whoever breaks a part starts it again."""
 
     def __init__(self, brokers: int, rate: int, events: int, seed: int, iceberg: bool = False):
         shutil.rmtree(FOLDER, ignore_errors=True)
@@ -42,7 +42,7 @@ class Ground:
         self.brokers = Brokers(self.group, brokers)
         self.replicas, self.iceberg = brokers, iceberg
         self.rate, self.events, self.seed = rate, events, seed
-        self.apps, self.sim, self.closing = {}, None, []
+        self.apps, self.sim = {}, None
 
     def start(self):
         self.s3 = s3.S3(self.group)

@@ -60,7 +60,10 @@ def check(ground: Ground, events: list, seconds: float = 240) -> list[str]:
     """Every record of the topic is one row; `events` as `account.Truth` has them."""
     end = time.monotonic() + seconds
     while len(found := rows(ground)) < len(events) and time.monotonic() < end:
-        say(f"waiting for the Iceberg table: {len(found)} of {len(events)} rows")
+        state = ground.connect.states()["trunkline-iceberg"]
+        say(f"waiting for the Iceberg table: {len(found)} of {len(events)} rows, task {state[:200]}")
+        if state.startswith("FAILED"):
+            break
         time.sleep(5)
     say(f"Iceberg table: {len(found)} rows, {len(set(found))} distinct, {len(events)} records in Kafka")
     if sorted(found) != sorted(events):

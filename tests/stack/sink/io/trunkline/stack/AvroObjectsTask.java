@@ -16,8 +16,6 @@ import org.apache.kafka.connect.sink.SinkRecord;
 import org.apache.kafka.connect.sink.SinkTask;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
-import software.amazon.awssdk.core.checksums.RequestChecksumCalculation;
-import software.amazon.awssdk.core.checksums.ResponseChecksumValidation;
 import software.amazon.awssdk.core.exception.SdkException;
 import software.amazon.awssdk.core.sync.RequestBody;
 import software.amazon.awssdk.regions.Region;
@@ -52,9 +50,6 @@ public class AvroObjectsTask extends SinkTask {
         rotateMs = Long.parseLong(given.getOrDefault("rotate.interval.ms", "-1"));
         scheduleMs = Long.parseLong(given.getOrDefault("rotate.schedule.interval.ms", "-1"));
         S3ClientBuilder client = S3Client.builder().region(Region.of(given.get("s3.region"))).forcePathStyle(true);
-        // SeaweedFS refuses some of the checksums that this SDK adds by itself
-        client.requestChecksumCalculation(RequestChecksumCalculation.WHEN_REQUIRED);
-        client.responseChecksumValidation(ResponseChecksumValidation.WHEN_REQUIRED);
         if (given.containsKey("store.url")) {
             client.endpointOverride(URI.create(given.get("store.url")));
         }
