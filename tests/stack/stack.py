@@ -132,7 +132,7 @@ def main() -> int:
             with part("Iceberg"):
                 trouble += iceberg.check(ground, found.events)
         with part("deletions"):
-            trouble += endings.deletions(made, ground)
+            trouble += endings.deletions(made, ground, found)
         endings.show(made, counts, found, given)
     finally:
         ground.close()
