@@ -34,8 +34,7 @@ class Gaps:
             records.sort(key=lambda pair: (pair[0].partition, pair[0].offset))
             for raw, gap in records:
                 self._shape(raw, gap)
-            for (_, before), (raw, after) in zip(records, records[1:]):
-                self._step(raw, before, after)
+            self._steps(records)
             raw, gap = records[-1]
             self.newest[ident] = gap
             if facts.gap_facts(ident):
@@ -72,15 +71,21 @@ class Gaps:
             if gap["closed_at"] is not None and gap["closed_at"] < end:
                 self._wrong(raw.place, gap, "closed_at", gap["closed_at"], f"before its end at {end}")
 
-    def _step(self, raw, before, after) -> None:
-        for name in ("shard", "topic_class", "outcome", "closed_at"):
-            if before[name] is not None and after[name] != before[name]:
-                self._wrong(raw.place, after, name, after[name], f"{before[name]} before it: closures only grow")
-        # a replica that takes over speaks of what it has read of the other's facts
-        same = before["writer_id"] == after["writer_id"]
-        for name in ("reads", "rows_written") if same else ():
-            if after[name] < before[name]:
-                self._wrong(raw.place, after, name, after[name], f"{before[name]} before it")
+    def _steps(self, records) -> None:
+        """Closures only grow. A replica that takes over speaks of what it has read of the other's facts: for a moment its
+        record may say less than one before it, never something else; the newest one is held against the facts."""
+        own, known = {}, {}
+        for raw, gap in records:
+            before = own.get(gap["writer_id"], {})
+            for name in ("shard", "topic_class", "outcome", "closed_at"):
+                said = before.get(name) if gap[name] is None else known.get(name)
+                if said is not None and gap[name] != said:
+                    self._wrong(raw.place, gap, name, gap[name], f"{said} before it: closures only grow")
+                known[name] = known.get(name) if gap[name] is None else gap[name]
+            for name in ("reads", "rows_written"):
+                if gap[name] < before.get(name, 0):
+                    self._wrong(raw.place, gap, name, gap[name], f"{before[name]} before it")
+            own[gap["writer_id"]] = gap
 
     def _facts(self, raw, gap, said, spacing_ms) -> None:
         place, newest = said[-1]

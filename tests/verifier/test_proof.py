@@ -241,6 +241,27 @@ class Gaps(WorldCase):
         gaps.append(copy.deepcopy(gaps[0]))
         self.assert_named(gaps[-1], "outcome", "closures only grow")
 
+    def by_another(self, record, **changes):
+        """A record as another writer would have written it."""
+        other = copy.deepcopy(record)
+        other.value.update(writer_id="0" * 31 + "7", **changes)
+        return other
+
+    def test_a_replica_that_takes_over_may_say_less_for_a_moment(self):
+        gaps = self.world.topics["gaps"]
+        gaps += [self.by_another(gaps[0]), self.by_another(gaps[-1])]
+        self.assert_agrees()
+
+    def test_a_replica_that_takes_over_and_leaves_it_at_that(self):
+        gaps = self.world.topics["gaps"]
+        gaps.append(self.by_another(gaps[0]))
+        self.assert_named(gaps[-1], "outcome", "in the state topic")
+
+    def test_a_replica_that_takes_over_and_says_something_else(self):
+        gaps = self.world.topics["gaps"]
+        gaps += [self.by_another(gaps[0]), self.by_another(gaps[-1], outcome="partial"), copy.deepcopy(gaps[-1])]
+        self.assert_named(gaps[-2], "outcome", "closures only grow")
+
     def test_another_end_in_the_record_than_in_the_facts(self):
         record = self.world.topics["gaps"][1]
         record.value["to_time"] += SECOND
