@@ -21,12 +21,12 @@ use crate::clock::Clock;
 use crate::decode::open::Opener;
 use crate::encode::Encoder;
 use crate::failpoint;
-use crate::observe::flow::{Flow, InFlight};
+use crate::observe::flow::Flow;
 use crate::observe::metrics::QueueMetrics;
 use crate::observe::status::StatusBoard;
-use crate::pipeline::{governed, write_down};
+use crate::pipeline::{WayOut, governed};
 use crate::publish::router::Router;
-use crate::publish::{self, Destination, Parcel, PublishError, Record, quarantine};
+use crate::publish::{self, PublishError};
 use crate::sequence::Kept;
 use crate::sqs::{Failed, Message, Sqs, SqsError};
 
@@ -299,41 +299,22 @@ impl Intake {
             && let Some(kept) = self.ready.pop_front()
         {
             match kept {
-                Kept::Event(event, ticket, number) => self.record(&event, ticket, number),
-                Kept::Rejected(rejected, ticket, number) => self.reject(&rejected, ticket, number),
+                Kept::Event(event, ticket, number) => {
+                    self.way_out().record(&event, ticket, number);
+                }
+                Kept::Rejected(rejected, ticket, number) => {
+                    self.way_out().reject(&rejected, ticket, number);
+                }
             }
         }
         Ok(())
     }
 
-    fn record(&mut self, event: &Event, ticket: InFlight, number: u64) {
+    fn way_out(&mut self) -> WayOut<'_> {
         let IntakeParts { opener, policy, encoder, router, publish, max_record_bytes, .. } =
             &mut self.parts;
-        let whose = (opener.org(), &*policy);
-        let (facts, value) = match write_down(event, whose, encoder, *max_record_bytes) {
-            Ok(written) => written,
-            Err(rejected) => {
-                self.reject(&rejected, ticket, number);
-                return;
-            }
-        };
-        let record = Record {
-            destination: Destination::Events,
-            number: Some(number),
-            received: event.frame.received,
-            event_time: facts.event_time.or(facts.version),
-            ticket: Some(ticket),
-        };
-        let key = router.key(event, &facts);
-        let headers = router.headers(event, &facts);
-        publish.take(record, Parcel { key, value, headers: &headers });
-    }
-
-    fn reject(&mut self, rejected: &Quarantined, ticket: InFlight, number: u64) {
-        let IntakeParts { publish, max_record_bytes, .. } = &mut self.parts;
-        quarantine::parts(rejected, number, ticket, *max_record_bytes, |record, parcel| {
-            publish.take(record, parcel);
-        });
+        let max_record_bytes = *max_record_bytes;
+        WayOut { org: opener.org(), policy, encoder, router, publish, max_record_bytes }
     }
 
     /// What Kafka acknowledged may be deleted.

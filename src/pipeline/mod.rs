@@ -14,6 +14,7 @@
 mod beside;
 mod standby;
 mod understand;
+mod way_out;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -35,7 +36,7 @@ use crate::encode::Encoder;
 use crate::failpoint;
 use crate::kafka::tail::Tailed;
 use crate::observe::flow::{Flow, InFlight};
-use crate::publish::{self, Destination, Parcel, PublishError, Record, quarantine, router::Router};
+use crate::publish::{self, PublishError, router::Router};
 use crate::sequence::{self, Kept};
 use crate::session::Heard;
 use crate::spool::{ReadBack, Spool, SpoolError};
@@ -45,6 +46,7 @@ use beside::{class_heard, heard_at, number, size, spooled};
 pub use standby::{Passed, Plan, Standby};
 pub use understand::{Ear, write_down};
 use understand::{govern, understand};
+pub use way_out::WayOut;
 
 /// The stages, ready to run.
 pub struct Stages {
@@ -440,34 +442,20 @@ impl Pipeline {
     }
 
     fn record(&mut self, event: &Event, ticket: InFlight, number: u64) {
-        let Stages { opener, policy, encoder, router, publish, max_record_bytes, .. } =
-            &mut self.stages;
-        let whose = (opener.org(), &*policy);
-        let (facts, value) = match write_down(event, whose, encoder, *max_record_bytes) {
-            Ok(written) => written,
-            Err(rejected) => {
-                self.reject(&rejected, ticket, number);
-                return;
-            }
-        };
-        let record = Record {
-            destination: Destination::Events,
-            number: Some(number),
-            received: event.frame.received,
-            event_time: facts.event_time.or(facts.version),
-            ticket: Some(ticket),
-        };
-        let key = router.key(event, &facts);
-        let headers = router.headers(event, &facts);
-        publish.take(record, Parcel { key, value, headers: &headers });
-        failpoint::pass("rx.enqueued");
+        if self.way_out().record(event, ticket, number) {
+            failpoint::pass("rx.enqueued");
+        }
     }
 
     fn reject(&mut self, rejected: &Quarantined, ticket: InFlight, number: u64) {
-        let max_bytes = self.stages.max_record_bytes;
-        quarantine::parts(rejected, number, ticket, max_bytes, |record, parcel| {
-            self.stages.publish.take(record, parcel);
-        });
+        self.way_out().reject(rejected, ticket, number);
+    }
+
+    fn way_out(&mut self) -> WayOut<'_> {
+        let Stages { opener, policy, encoder, router, publish, max_record_bytes, .. } =
+            &mut self.stages;
+        let max_record_bytes = *max_record_bytes;
+        WayOut { org: opener.org(), policy, encoder, router, publish, max_record_bytes }
     }
 }
 
