@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -32,7 +32,7 @@ demo: ## Run everything in one process, break it, account for every event
 	@$(PYTHON) scripts/verify_certificates.py $(DUMP)
 
 test: setup ## Everything that proves it works; what CI runs
-	@MAKE="$(MAKE)" scripts/parts.sh fmt lint docs chart compose-test downstream units verifier seeded-bugs sim journey crash clients drain demo
+	@MAKE="$(MAKE)" scripts/parts.sh --beside sim fmt lint docs chart compose-test downstream units verifier seeded-bugs journey crash clients drain demo
 	@scripts/count_tests.sh
 
 check: fmt lint docs units ## Before every commit: format, lints, docs, units, floors, licences
@@ -59,8 +59,12 @@ seeded-bugs: setup ## Mistakes made on purpose, and the tests that have to notic
 	$(BUILD)
 	$(PYTHON) scripts/seeded_bugs.py
 
+SIMULATION = cargo test $(QUIET) --profile sim -p trunkline-protocol --features seeded-bugs --test simulation
 sim: ## Simulated days of the rules, a thousand and more, with everything that goes wrong; twelve minutes
-	cargo test $(QUIET) --profile sim -p trunkline-protocol --features seeded-bugs --test simulation -- --ignored --nocapture --test-threads 1 as_many mistake
+	$(SIMULATION) -- --ignored --nocapture --test-threads 1 as_many mistake
+
+sim-build:
+	$(SIMULATION) --no-run
 
 sim-long: ## As many simulated days as fit into an hour
 	SIM_DAYS=100000 SIM_SECONDS=3600 SIM_LEAST_DAYS=1000 $(MAKE) --no-print-directory sim
