@@ -63,6 +63,8 @@ pub struct Direct {
 
 /// So many lives are remembered.
 const LIVES: usize = 8;
+/// Fewer of them do not speak against the configuration.
+const FEW: usize = 3;
 /// What is learned about room is tried again after this.
 const LEARNED: Duration = Duration::from_secs(3_600);
 /// Shorter lives are no lives.
@@ -93,13 +95,16 @@ impl Direct {
         }
     }
 
-    /// How long a socket is expected to live: as three of four of the last ones did at least. Before
-    /// any was seen, a little less than what was configured.
+    /// How long a socket is expected to live: as three of four of the last ones did at least. Until a few
+    /// were seen, no less than a little less than what was configured.
     #[must_use]
     pub fn expected(&self) -> Duration {
         let mut lives: Vec<Duration> = self.lives.iter().copied().collect();
         lives.sort_unstable();
-        lives.get(lives.len() / 4).copied().unwrap_or(self.timings.lifetime * 4 / 5)
+        let life = lives.get(lives.len() / 4).copied().unwrap_or_default();
+        // one that was closed early does not tell how long the others will live
+        let least = if lives.len() < FEW { self.timings.lifetime * 4 / 5 } else { Duration::ZERO };
+        life.max(least)
     }
 
     /// How many sockets the platform lets be open, where it was seen to refuse more.
@@ -164,6 +169,9 @@ impl Direct {
         }
         if !closing && !because && is_natural(reason) && life >= SHORTEST {
             self.learn(life);
+        }
+        if because && useful {
+            self.forget_shortest(); // it would have lived longer yet
         }
         self.not_before = self.not_before.max(now + self.backoff.next(dice));
         life
@@ -266,6 +274,13 @@ impl Direct {
         self.lives.push_back(life);
         if self.lives.len() > LIVES {
             self.lives.pop_front();
+        }
+    }
+
+    fn forget_shortest(&mut self) {
+        let lives = self.lives.iter().enumerate();
+        if let Some((at, _)) = lives.min_by_key(|(_, life)| **life) {
+            self.lives.remove(at);
         }
     }
 }
@@ -425,6 +440,22 @@ mod tests {
             direct.ended(place, EndReason::Close1001, at(life), &mut dice);
         }
         assert_eq!(direct.expected(), 59 * SEC);
+    }
+
+    #[test]
+    fn early_closes_do_not_make_a_platform_that_evicts_be_dialled_every_few_seconds_for_ever() {
+        for early in [1, 5] {
+            let (mut direct, mut dice) = (rules(1), Dice::new(4));
+            for _ in 0..early {
+                direct.not_before = at(0);
+                direct.sockets.insert(0, Socket { open: Some(at(0)), closing: false });
+                direct.ended(0, EndReason::Close1001, at(8), &mut dice);
+            }
+            let platform = Platform { most: 1, evicts: true, life: |_| 100_000 };
+            let seen = live(&mut direct, &platform, 3_500);
+            assert!(seen.dials < 3_500 / 38 + 15, "{early} early: {seen:?}");
+            assert_eq!(direct.expected(), 48 * SEC);
+        }
     }
 
     #[test]
