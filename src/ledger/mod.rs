@@ -15,19 +15,19 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::{oneshot, watch};
-use trunkline_protocol::domain::{EventId, GapId, Mono, WriterId};
+use trunkline_protocol::domain::{EventId, GapId, Mono, Wall, WriterId};
 use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::{
-    Action, Fact, Gap, Keeper, Known, News, Owner, Ownership, ShardLedger, Stamped,
+    Action, Fact, Gap, Keeper, Known, News, Owner, Ownership, ShardLedger, Stamped, VERSION,
 };
 use trunkline_protocol::server_time::Reading;
-use trunkline_protocol::standby::Roster;
+use trunkline_protocol::standby::{Charge, Roster};
 use trunkline_protocol::timings::Timings;
 
 pub use startup::{LedgerError, Note, Understood, understand};
 
 use self::kept::Kept;
-use self::startup::{Place, fact, json, owner, read_facts};
+use self::startup::{Place, barrier_note, barrier_number, json, read_facts};
 use self::writer::Writer;
 use crate::clock::Clock;
 use crate::encode::proof::ProofEncoder;
@@ -77,6 +77,8 @@ pub struct Ledger {
     board: StatusBoard,
     /// Partitions of the state topic: one for each shard.
     partitions: usize,
+    /// For which shards this replica speaks.
+    charge: Charge,
     /// Gaps as they were recorded last.
     told: BTreeMap<GapId, Gap>,
     /// Gaps whose record may be missing, though they are no news.
@@ -158,6 +160,7 @@ impl Ledger {
         let now = clock.now().wall;
         let of_late = |gap: &Gap| gap.repair.closed_at.is_some_and(|at| now.since(at) < OF_LATE);
         let untold = told.iter().filter(|(_, gap)| of_late(gap)).map(|(id, _)| *id).collect();
+        let charge = Charge::after_reading(turns(&keeper, &settings.roster, now));
         let ledger = Self {
             settings,
             clock,
@@ -168,6 +171,7 @@ impl Ledger {
             metrics,
             board,
             partitions,
+            charge,
             told,
             untold,
             unfinished: watch::Sender::default(),
@@ -209,13 +213,11 @@ impl Ledger {
     }
 
     fn looked(&self) -> Vec<Looked> {
-        let living = self.keeper.living_replicas(self.clock.now().wall);
-        let roster = &self.settings.roster;
         let shards = self.keeper.shards().iter();
         let known = shards.map(|(shard, ledger)| Looked {
             shard: *shard,
             ledger: ledger.clone(),
-            is_ours: roster.is_in_charge(*shard, &living),
+            is_ours: self.charge.holds(*shard),
         });
         known.collect()
     }
@@ -231,11 +233,9 @@ impl Ledger {
     }
 
     fn show_gaps(&self) {
-        let now = self.clock.now().wall;
-        let (living, roster) = (self.keeper.living_replicas(now), &self.settings.roster);
-        let mut unfinished = self.keeper.unfinished(now);
+        let mut unfinished = self.keeper.unfinished(self.clock.now().wall);
         // one replica reads history for a shard; should two do it, the records are the same
-        unfinished.retain(|known| roster.is_in_charge(known.shard, &living));
+        unfinished.retain(|known| self.charge.holds(known.shard));
         self.unfinished.send_if_modified(|known| {
             let changed = **known != unfinished;
             if changed {
@@ -272,16 +272,7 @@ impl Ledger {
                         deadline = Some(self.clock.mono() + FLUSH);
                     }
                 },
-                Some(Tailed::Record(record)) = self.tail.recv() => {
-                    if let Some(said) = owner(&record.value) {
-                        self.owned_by(&said);
-                    } else if let Some(stamped) = fact(&record.value).filter(|s| s.writer != self.settings.writer_id) {
-                        self.keeper.read(&stamped, self.clock.now().wall);
-                        if let Some(key) = record.key.and_then(|key| String::from_utf8(key).ok()) {
-                            self.kept.keep(key, stamped.shard, stamped.writer, record.value);
-                        }
-                    }
-                }
+                Some(Tailed::Record(record)) = self.tail.recv() => self.read(record),
                 Some(look) = self.looks.1.recv() => {
                     look.send(self.looked()).ok(); // whoever asked may have ended
                 }
@@ -299,6 +290,44 @@ impl Ledger {
                     }
                 }
             }
+        }
+    }
+
+    /// A record of the state topic. What cannot be read was reported at the start.
+    fn read(&mut self, record: ReadBack) {
+        match understand(&record.value) {
+            Understood::Fact(stamped) => {
+                if stamped.v > VERSION || stamped.writer == self.settings.writer_id {
+                    return;
+                }
+                self.keeper.read(&stamped, self.clock.now().wall);
+                if let Some(key) = record.key.and_then(|key| String::from_utf8(key).ok()) {
+                    self.kept.keep(key, stamped.shard, stamped.writer, record.value);
+                }
+            }
+            Understood::Note(Note::Owner { owner, .. }) => self.owned_by(&owner),
+            Understood::Note(Note::Barrier { nonce, .. }) => {
+                let number = barrier_number(self.settings.writer_id, nonce);
+                if number.is_some_and(|number| self.charge.read(number)) {
+                    self.tell_gaps();
+                    self.show_gaps();
+                }
+            }
+            Understood::Note(Note::Ground { .. } | Note::Counted { .. })
+            | Understood::Nothing
+            | Understood::Unreadable => {}
+        }
+    }
+
+    /// Takes over what nobody before this replica speaks for any more, and gives up what somebody does.
+    fn take_charge(&mut self) {
+        let now = self.clock.now();
+        let turns = turns(&self.keeper, &self.settings.roster, now.wall);
+        for (shard, number) in self.charge.turns(&turns, now.mono) {
+            let partition = self.partition(shard).unwrap_or_default();
+            let (instance, writer) = (&self.settings.instance, self.settings.writer_id);
+            let (key, note) = barrier_note(instance, partition, writer, number);
+            self.writer.write(&self.settings.state_topic, Some(partition), &key, note);
         }
     }
 
@@ -344,9 +373,8 @@ impl Ledger {
     /// Records what changed of gaps, and those whose record may be missing. One replica does it for a
     /// shard, or an older view of another one could come behind a newer.
     fn tell_gaps(&mut self) {
-        let living = self.keeper.living_replicas(self.clock.now().wall);
-        let roster = &self.settings.roster;
-        let ours = self.keeper.shards().iter().filter(|(s, _)| roster.is_in_charge(**s, &living));
+        self.take_charge();
+        let ours = self.keeper.shards().iter().filter(|(shard, _)| self.charge.holds(**shard));
         let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
         let is_due =
             |gap: &Gap| self.told.get(&gap.gap) != Some(gap) || self.untold.contains(&gap.gap);
@@ -416,6 +444,13 @@ impl Ledger {
         self.show_twin(now.wall);
         self.show_contest(now.mono);
     }
+}
+
+/// Shards that nobody who comes before this replica seems to speak for.
+fn turns(keeper: &Keeper, roster: &Roster, now: Wall) -> BTreeSet<u16> {
+    let living = keeper.living_replicas(now);
+    let shards = keeper.shards().keys().copied();
+    shards.filter(|shard| roster.is_in_charge(*shard, &living)).collect()
 }
 
 /// The place before a fact is written.

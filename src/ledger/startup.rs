@@ -115,15 +115,26 @@ pub(super) fn owner_note(owner: &Owner) -> (String, Vec<u8>) {
     ("owner".to_owned(), json(&Note::Owner { v: VERSION, owner: owner.clone() }))
 }
 
-/// Whose it is, where a record says so.
-pub(super) fn owner(value: &[u8]) -> Option<Owner> {
-    match understand(value) {
-        Understood::Note(Note::Owner { owner, .. }) => Some(owner),
-        Understood::Note(Note::Barrier { .. } | Note::Ground { .. } | Note::Counted { .. })
-        | Understood::Fact(_)
-        | Understood::Nothing
-        | Understood::Unreadable => None,
-    }
+/// A barrier in a partition of the state topic; number 0 is that of the start.
+pub(super) fn barrier_note(
+    instance: &str,
+    partition: i32,
+    writer: WriterId,
+    number: u64,
+) -> (String, Vec<u8>) {
+    // one key for all processes: the topic does not grow by a barrier with every start
+    let key = format!("{instance}/barrier/{partition}");
+    (key, json(&Note::Barrier { v: VERSION, nonce: nonce(writer, number) }))
+}
+
+/// The number of a process's own barrier, if it is one.
+pub(super) fn barrier_number(writer: WriterId, seen: WriterId) -> Option<u64> {
+    let number = (u128::from_be_bytes(seen.0) ^ u128::from_be_bytes(writer.0)) as u64;
+    (nonce(writer, number) == seen).then_some(number)
+}
+
+fn nonce(writer: WriterId, number: u64) -> WriterId {
+    WriterId((u128::from_be_bytes(writer.0) ^ u128::from(number)).to_be_bytes())
 }
 
 /// Says what topics stand on, for whoever reads the state topic later: one record for each change.
@@ -178,12 +189,11 @@ pub(super) async fn read_facts(
     clock: Clock,
 ) -> Result<Ground, LedgerError> {
     let (keeper, kept, ownership) = known;
-    // one key for all processes: the topic does not grow by a barrier with every start
-    let key = format!("{}/barrier", ownership.ours().instance);
-    let note = json(&Note::Barrier { v: VERSION, nonce });
+    let barrier = |partition| barrier_note(&ownership.ours().instance, partition, nonce, 0);
     for partition in 0..place.partitions {
         let partition = i32::try_from(partition).unwrap_or(i32::MAX);
-        writer.write(place.topic, Some(partition), &format!("{key}/{partition}"), note.clone());
+        let (key, note) = barrier(partition);
+        writer.write(place.topic, Some(partition), &key, note);
     }
     failpoint::pass("state.barrier.sent");
     let deadline = clock.mono() + place.patience;
@@ -220,7 +230,8 @@ pub(super) async fn read_facts(
                     seen.remove(&0);
                     let (owner_key, owner) = owner_note(ownership.ours());
                     writer.write(place.topic, Some(0), &owner_key, owner);
-                    writer.write(place.topic, Some(0), &format!("{key}/0"), note.clone());
+                    let (key, note) = barrier_note(&ownership.ours().instance, 0, nonce, 0);
+                    writer.write(place.topic, Some(0), &key, note);
                 }
             }
             Understood::Note(Note::Owner { owner: said, .. }) => {
@@ -277,18 +288,6 @@ pub fn understand(value: &[u8]) -> Understood {
         return Understood::Fact(stamped);
     }
     serde_json::from_slice(value).map_or(Understood::Unreadable, Understood::Note)
-}
-
-/// A fact in the value of a record, once the service runs. What cannot be read was reported at the
-/// start.
-pub(crate) fn fact(value: &[u8]) -> Option<Stamped> {
-    match understand(value) {
-        Understood::Fact(stamped) if stamped.v <= VERSION => Some(stamped),
-        Understood::Fact(_)
-        | Understood::Note(_)
-        | Understood::Nothing
-        | Understood::Unreadable => None,
-    }
 }
 
 pub(super) fn json(value: &impl Serialize) -> Vec<u8> {

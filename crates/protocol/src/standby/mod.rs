@@ -11,8 +11,10 @@
 //! outage of the broker left behind. No election, no membership: two primaries cost repeats, a dead
 //! one costs seconds, and nothing is ever claimed that was not seen in the log or acknowledged.
 
+mod charge;
 mod deferral;
 mod roster;
 
+pub use charge::Charge;
 pub use deferral::{Deferral, DeferralTimings};
 pub use roster::Roster;
