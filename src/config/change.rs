@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
+use super::Config;
 use super::load::shown;
-use super::{Config, Secret};
 
 /// Fields that differ, by what becomes of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -27,12 +27,16 @@ impl Change {
         if let (Ok(old), Ok(new)) = (serde_json::to_value(old), serde_json::to_value(new)) {
             compare(&old, &new, &mut Vec::new(), &mut differing);
         }
-        for (field, old) in secrets(old) {
-            let new = secrets(new).into_iter().find(|(name, _)| *name == field);
+        // secrets print alike, whatever they are
+        for (field, old) in old.secrets() {
+            let new = new.secrets().into_iter().find(|(name, _)| *name == field);
             if new.is_some_and(|(_, new)| new != old) {
                 differing.insert(field);
             }
         }
+        let (before, after) = (old.secret_properties(), new.secret_properties());
+        let changed = after.into_iter().filter(|property| !before.contains(property));
+        differing.extend(changed.map(|(field, _)| field));
         let same = clients(old, new);
         let (taken, waiting) = differing.into_iter().partition(|field| is_taken(field, &same));
         Self { taken, waiting }
@@ -71,22 +75,6 @@ fn is_taken(field: &str, same: &[usize]) -> bool {
     TAKEN.iter().any(below) || same.iter().any(secret)
 }
 
-/// Secrets print alike, whatever they are.
-fn secrets(config: &Config) -> Vec<(String, Option<&Secret>)> {
-    let clients = config.genesys.clients.iter().enumerate();
-    let clients =
-        clients.map(|(n, client)| (format!("genesys.clients[{n}].secret"), client.secret.as_ref()));
-    let others = [
-        ("genesys.eventbridge.secret_access_key", &config.genesys.eventbridge.secret_access_key),
-        ("genesys.proxy.password", &config.genesys.proxy.password),
-        ("kafka.sasl_password", &config.kafka.sasl_password),
-        ("schema_registry.password", &config.schema_registry.password),
-        ("privacy.hash_key", &config.privacy.hash_key),
-        ("admin.token", &config.admin.token),
-    ];
-    clients.chain(others.map(|(name, secret)| (name.to_owned(), secret.as_ref()))).collect()
-}
-
 fn compare(old: &Value, new: &Value, path: &mut Vec<String>, differing: &mut BTreeSet<String>) {
     let mut below = |key: String, old: Option<&Value>, new: Option<&Value>| {
         path.push(key);
@@ -113,7 +101,7 @@ fn compare(old: &Value, new: &Value, path: &mut Vec<String>, differing: &mut BTr
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::config::{Ids, OAuthClient};
+    use crate::config::{Ids, OAuthClient, Secret};
 
     fn config() -> Config {
         let mut config = Config::default();
@@ -137,9 +125,13 @@ mod tests {
         let (old, mut new) = (config(), config());
         new.genesys.clients[0].secret = Some(Secret::new("new".to_owned()));
         new.kafka.sasl_password = Some(Secret::new("first".to_owned()));
+        new.kafka.security.insert("ssl.key.password".to_owned(), "new".to_owned());
         let change = Change::between(&old, &new);
         assert_eq!(words(&change.taken), ["genesys.clients[0].secret"]);
-        assert_eq!(words(&change.waiting), ["kafka.sasl_password"]);
+        assert_eq!(
+            words(&change.waiting),
+            ["kafka.sasl_password", "kafka.security.ssl.key.password"]
+        );
     }
 
     #[test]

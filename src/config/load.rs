@@ -355,10 +355,8 @@ fn named(key: &str) -> &str {
 }
 
 fn masked(path: &[String], value: &Value) -> String {
-    match path.last().map(String::as_str) {
-        Some(
-            "secret" | "secret_access_key" | "password" | "sasl_password" | "hash_key" | "token",
-        ) => "***".to_owned(),
+    match path.last() {
+        Some(name) if super::secret::is_secret(name) => "***".to_owned(),
         Some(_) | None => value.to_string(),
     }
 }

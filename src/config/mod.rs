@@ -240,6 +240,7 @@ pub struct Kafka {
     /// `required` or `degraded_allowed`: whether a topic weaker than promised is refused.
     pub durability: DurabilityWord,
     /// Properties of the connection: `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …
+    #[serde(serialize_with = "secret::masked")]
     pub security: BTreeMap<String, String>,
     /// SASL password.
     pub sasl_password: Option<Secret>,
@@ -260,6 +261,7 @@ pub struct Kafka {
     /// Time acknowledgements have after a stop.
     pub flush_timeout_secs: u64,
     /// Further properties of librdkafka's producer.
+    #[serde(serialize_with = "secret::masked")]
     pub overrides: BTreeMap<String, String>,
 }
 
@@ -291,7 +293,7 @@ pub struct SchemaRegistry {
     pub ca_file: Option<PathBuf>,
     /// Time for one request.
     pub timeout_secs: u64,
-    /// How long to go on trying at start.
+    /// How long to go on trying at start, where no earlier process was told the ids.
     pub start_timeout_secs: u64,
 }
 
