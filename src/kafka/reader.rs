@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
-use rdkafka::error::KafkaError as RdError;
+use rdkafka::error::{KafkaError as RdError, RDKafkaErrorCode as Code};
 use rdkafka::message::{BorrowedMessage, Message as _};
 use rdkafka::{Offset, TopicPartitionList};
 
@@ -11,6 +11,7 @@ use super::KafkaError;
 use super::producer::headers_of;
 use super::quiet::Quiet;
 use super::settings::KafkaSettings;
+use super::why::why;
 
 /// A record as read back.
 #[derive(Clone, Debug)]
@@ -105,18 +106,28 @@ pub(super) fn partition_ids(
     Ok(topics.flat_map(|topic| topic.partitions().iter().map(|p| p.id())).collect())
 }
 
+fn unanswered(settings: &KafkaSettings, source: RdError) -> KafkaError {
+    KafkaError::Unreachable {
+        bootstrap: settings.bootstrap_servers.as_str().into(),
+        seconds: PATIENCE.as_secs(),
+        why: why(settings).into(),
+        source,
+    }
+}
+
 /// Reads every partition from its beginning to its end of now. Blocks.
 ///
 /// # Errors
-/// When a broker does not answer.
+/// When a broker does not answer: what was read until then is not the topic.
 pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, KafkaError> {
     let failed = |source| KafkaError::Read { topic: topic.to_owned(), source };
     let mut config = settings.client();
     config.set("group.id", "trunkline-reader").set("enable.auto.commit", "false");
-    config.set("enable.partition.eof", "false");
+    config.set("enable.partition.eof", "true");
     let consumer: BaseConsumer<Quiet> =
         config.create_with_context(Quiet).map_err(KafkaError::Settings)?;
-    let partitions = partition_ids(&consumer, topic).map_err(failed)?;
+    let partitions =
+        partition_ids(&consumer, topic).map_err(|source| unanswered(settings, source))?;
     let mut read = ReadTopic { partitions: partitions.len(), ..ReadTopic::default() };
     let mut wanted = TopicPartitionList::new();
     let mut ends = std::collections::BTreeMap::new();
@@ -130,10 +141,15 @@ pub fn read_topic(settings: &KafkaSettings, topic: &str) -> Result<ReadTopic, Ka
     }
     consumer.assign(&wanted).map_err(failed)?;
     while !ends.is_empty() {
-        let Some(message) = consumer.poll(PATIENCE) else {
-            break;
+        let message = match consumer.poll(PATIENCE) {
+            // the newest records may be markers, which nobody is given
+            Some(Err(RdError::PartitionEOF(partition))) => {
+                ends.remove(&partition);
+                continue;
+            }
+            Some(message) => message.map_err(failed)?,
+            None => return Err(failed(RdError::MessageConsumption(Code::OperationTimedOut))),
         };
-        let message = message.map_err(failed)?;
         let (partition, offset) = (message.partition(), message.offset());
         read.records.push(ReadBack::of(&message));
         if ends.get(&partition).is_some_and(|end| offset + 1 >= *end) {
