@@ -1,6 +1,7 @@
 //! Builds every part from the configuration and hands the tasks to the supervisor.
 
 mod queue;
+mod schemas;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -25,13 +26,13 @@ use trunkline_protocol::timings::Timings;
 use crate::admin::{About, Actions, Admin, AdminParts};
 use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
-use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, RegistryMode, Schedule, Secret};
+use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, Schedule, Secret};
 use crate::control::direct::{self, DirectSettings};
 use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings};
 use crate::decode::open::Opener;
 use crate::encode::proof::{ProofEncoder, ProofSource};
-use crate::encode::registry::{self, RegistryError, RegistrySettings};
-use crate::encode::{Encoder, Provenance, read, schemas};
+use crate::encode::schemas::{CONVERSATION_EVENT, COVERAGE_CERTIFICATE, GAP_RECORD};
+use crate::encode::{Encoder, Provenance, read};
 use crate::error::{ExitCode, ProcessError};
 use crate::genesys::PlatformError;
 use crate::genesys::http::Http;
@@ -58,6 +59,8 @@ use crate::spool::{self, Spool, SpoolError, SpoolSettings};
 use crate::supervisor::{Supervisor, Uninvited};
 
 pub use queue::{queue, queue_error};
+use schemas::SchemaIds;
+pub use schemas::{registry_error, registry_settings, schema_id};
 
 /// What differs between the service and the demo.
 #[derive(Clone, Debug)]
@@ -120,15 +123,12 @@ impl App {
         let mut background = Supervisor::new();
 
         let kafka = kafka_settings(config);
-        let weak = if options.check_topics { check(config, &kafka).await? } else { Vec::new() };
-        metrics.publish.durability_degraded(!weak.is_empty());
-        for problem in &weak {
-            tracing::warn!(code = "degraded_durability", problem = %problem, "runs weaker than promised, as configured");
+        if options.check_topics {
+            check_durability(config, &kafka, &metrics, &board).await?;
         }
-        board.durability(weak);
+        let mut ids = SchemaIds::new(config)?;
         let events_schema =
-            schema_id(config, &config.kafka.events_topic, schemas::CONVERSATION_EVENT, &mut dice);
-        let events_schema = events_schema.await?;
+            ids.id(&config.kafka.events_topic, CONVERSATION_EVENT, &mut dice).await?;
         let stage_settings = StageSettings {
             kafka: kafka.clone(),
             events_topic: config.kafka.events_topic.clone(),
@@ -149,19 +149,9 @@ impl App {
         let spool = open_spool(config, &roster, clock, &metrics, &board, &mut dice).await?;
 
         let (orders, ordered) = mpsc::channel(ORDERS);
-        let parts = AdminParts {
-            clock,
-            metrics: metrics.clone(),
-            board: board.clone(),
-            about: about(config, &options.timings),
-            actions: Actions::new(config.admin.token.as_ref().map(Secret::expose), orders),
-        };
-        let admin = Admin::bind(config.admin.listen, parts)
-            .await
-            .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))?;
         let admin_address =
-            admin.address().map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
-        background.spawn("admin", admin.run());
+            serve_admin(config, &options.timings, clock, &metrics, &board, orders, &mut background)
+                .await?;
         board.check("channels", false, "no channel is live yet");
 
         let clients =
@@ -178,7 +168,9 @@ impl App {
         let (news, told) = mpsc::channel(NEWS);
         let encoder = Encoder::new(events_schema, provenance.clone(), config.privacy.keep_payload);
         let (stop, stopping) = watch::channel(false);
-        let proof_encoder = proof_encoder(config, &provenance, &mut dice).await?;
+        let proof_encoder = proof_encoder(config, &provenance, &mut ids, &mut dice).await?;
+        ids.keep();
+        background.spawn("schema registry", ids.confirm(Dice::new(rng.random())));
         let settings =
             ledger_settings(config, kafka.clone(), &proof_encoder.source, &options.timings);
         let (proof, shown) = (metrics.proof.clone(), board.clone());
@@ -551,6 +543,47 @@ fn topic_check(config: &Config) -> TopicCheck {
     }
 }
 
+/// Looks at the topics, and says of each that is weaker than promised.
+async fn check_durability(
+    config: &Config,
+    kafka: &KafkaSettings,
+    metrics: &Metrics,
+    board: &StatusBoard,
+) -> Result<(), ProcessError> {
+    let weak = check(config, kafka).await?;
+    metrics.publish.durability_degraded(!weak.is_empty());
+    for problem in &weak {
+        tracing::warn!(code = "degraded_durability", problem = %problem, "runs weaker than promised, as configured");
+    }
+    board.durability(weak);
+    Ok(())
+}
+
+/// Starts the admin server; where it listens.
+async fn serve_admin(
+    config: &Config,
+    timings: &Timings,
+    clock: Clock,
+    metrics: &Metrics,
+    board: &StatusBoard,
+    orders: mpsc::Sender<Rotate>,
+    background: &mut Supervisor,
+) -> Result<SocketAddr, ProcessError> {
+    let parts = AdminParts {
+        clock,
+        metrics: metrics.clone(),
+        board: board.clone(),
+        about: about(config, timings),
+        actions: Actions::new(config.admin.token.as_ref().map(Secret::expose), orders),
+    };
+    let admin = Admin::bind(config.admin.listen, parts)
+        .await
+        .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))?;
+    let address = admin.address().map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
+    background.spawn("admin", admin.run());
+    Ok(address)
+}
+
 async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
     check_topics(settings, &topic_check(config)).await.map_err(|error| {
         let code = match error {
@@ -563,29 +596,6 @@ async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>,
             | KafkaError::Weak { .. } => ExitCode::Config,
         };
         ProcessError::new(code, &error)
-    })
-}
-
-/// The registry as configured.
-///
-/// # Errors
-/// When the file of authorities cannot be read.
-pub fn registry_settings(config: &Config) -> Result<RegistrySettings, ProcessError> {
-    let registry = &config.schema_registry;
-    let ca_pem = registry.ca_file.as_ref().map(std::fs::read).transpose().map_err(|error| {
-        ProcessError::text(ExitCode::Config, format!("schema_registry.ca_file: {error}"))
-    })?;
-    let password = registry.password.as_ref().map(|password| password.expose().to_owned());
-    Ok(RegistrySettings {
-        urls: registry
-            .url
-            .split(',')
-            .map(|url| url.trim().trim_end_matches('/').to_owned())
-            .collect(),
-        credentials: registry.username.clone().map(|user| (user, password.unwrap_or_default())),
-        ca_pem,
-        timeout: Duration::from_secs(registry.timeout_secs),
-        patience: Duration::from_secs(registry.start_timeout_secs),
     })
 }
 
@@ -648,12 +658,12 @@ fn ledger_settings(
 async fn proof_encoder(
     config: &Config,
     provenance: &Provenance,
+    ids: &mut SchemaIds,
     dice: &mut Dice,
 ) -> Result<ProofEncoder, ProcessError> {
     let (gaps, certificates) = (&config.kafka.gaps_topic, &config.kafka.certificates_topic);
-    let gap_schema = schema_id(config, gaps, schemas::GAP_RECORD, dice).await?;
-    let certificate_schema =
-        schema_id(config, certificates, schemas::COVERAGE_CERTIFICATE, dice).await?;
+    let gap_schema = ids.id(gaps, GAP_RECORD, dice).await?;
+    let certificate_schema = ids.id(certificates, COVERAGE_CERTIFICATE, dice).await?;
     let source = ProofSource {
         org_id: provenance.org_id.clone(),
         instance: config.instance.clone(),
@@ -680,48 +690,6 @@ fn ledger_error(error: &LedgerError) -> ProcessError {
     let code = match error {
         LedgerError::Kafka(_) | LedgerError::NoBarrier { .. } => ExitCode::Unavailable,
         LedgerError::Foreign { .. } | LedgerError::Newer { .. } => ExitCode::Config,
-    };
-    ProcessError::new(code, error)
-}
-
-/// The id of a topic's schema at the registry.
-///
-/// # Errors
-/// When the registry does not answer or refuses the schema.
-pub async fn schema_id(
-    config: &Config,
-    topic: &str,
-    schema: &str,
-    dice: &mut Dice,
-) -> Result<u32, ProcessError> {
-    let settings = registry_settings(config)?;
-    let subject = schemas::subject_of(topic);
-    let mode = match config.schema_registry.mode {
-        RegistryMode::Register => registry::Mode::Register,
-        RegistryMode::Require => registry::Mode::Require,
-    };
-    let registered = registry::resolve(&settings, &subject, schema, mode, dice)
-        .await
-        .map_err(|error| registry_error(&error))?;
-    if !registered.is_spelled_ours {
-        tracing::warn!(
-            code = "schema_spelled_otherwise",
-            subject,
-            id = registered.id,
-            "the registered schema is ours in another spelling; converters that look a schema up by its text may not find it: run `trunkline schema register`"
-        );
-    }
-    Ok(registered.id)
-}
-
-/// The exit code of a registry's refusal.
-#[must_use]
-pub fn registry_error(error: &RegistryError) -> ProcessError {
-    let code = match error {
-        RegistryError::Unavailable { .. } => ExitCode::Unavailable,
-        RegistryError::Settings(_)
-        | RegistryError::Incompatible { .. }
-        | RegistryError::Missing { .. } => ExitCode::Config,
     };
     ProcessError::new(code, error)
 }

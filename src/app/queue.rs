@@ -12,9 +12,9 @@ use trunkline_protocol::producer::STALL;
 use trunkline_protocol::queue::Limits;
 
 use super::{
-    App, Options, about, check, kafka_settings, policy, proxies, schema_id, topic_settings,
+    App, Options, check_durability, kafka_settings, policy, proxies, schema_id, serve_admin,
+    topic_settings,
 };
-use crate::admin::{Actions, Admin, AdminParts};
 use crate::clock::Clock;
 use crate::config::{Config, Secret, load};
 use crate::decode::open::Opener;
@@ -43,12 +43,9 @@ pub(super) async fn assemble(config: &Config, options: Options) -> Result<App, P
     let board = StatusBoard::new(options.mode, metrics.clone());
     let (mut supervisor, mut background) = (Supervisor::new(), Supervisor::new());
     let kafka = kafka_settings(config);
-    let weak = if options.check_topics { check(config, &kafka).await? } else { Vec::new() };
-    metrics.publish.durability_degraded(!weak.is_empty());
-    for problem in &weak {
-        tracing::warn!(code = "degraded_durability", problem = %problem, "runs weaker than promised, as configured");
+    if options.check_topics {
+        check_durability(config, &kafka, &metrics, &board).await?;
     }
-    board.durability(weak);
     let topic = &config.kafka.events_topic;
     let schema = schema_id(config, topic, schemas::CONVERSATION_EVENT, &mut dice).await?;
     let settings = StageSettings {
@@ -62,18 +59,9 @@ pub(super) async fn assemble(config: &Config, options: Options) -> Result<App, P
     let sqs = queue(config, clock)?;
     let found = answering(&sqs, clock).await.map_err(|error| queue_error(&error))?;
     let (orders, _) = mpsc::channel(1); // there are no channels to rotate
-    let parts = AdminParts {
-        clock,
-        metrics: metrics.clone(),
-        board: board.clone(),
-        about: about(config, &options.timings),
-        actions: Actions::new(config.admin.token.as_ref().map(Secret::expose), orders),
-    };
-    let admin = Admin::bind(config.admin.listen, parts)
-        .await
-        .map_err(|error| ProcessError::new(ExitCode::Unavailable, &error))?;
-    let address = admin.address().map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
-    background.spawn("admin", admin.run());
+    let address =
+        serve_admin(config, &options.timings, clock, &metrics, &board, orders, &mut background)
+            .await?;
     let bridge = &config.genesys.eventbridge;
     let org_id = bridge.organization.clone().unwrap_or_default();
     let form = if config.flow.sorted_bodies { Canonical::Sorted } else { Canonical::AsReceived };

@@ -87,6 +87,39 @@ class Spool(unittest.TestCase):
             with Trunkline(settings).wait_ready() as app:
                 self.assertEqual(total(app, "trunkline_spool_replayed_events_total"), 0, "nothing is sent twice")
 
+    def test_a_process_that_starts_while_the_registry_is_away_hears_and_writes_as_before(self):
+        with Stand() as stand, Sim("--rate", "200", "--wait-for-channels", "2") as sim:
+            settings = self.settings(stand, sim)
+            with Trunkline(settings).wait_ready() as app:
+                app.stop(signal.SIGKILL)
+            stand.obey("registry fail")
+            with Trunkline(settings).wait_ready(8) as app:
+                self.assertEqual(app.codes().count("registry_away_at_start"), 1)
+                self.assertTrue(wait_for(lambda: total(app, "trunkline_events_published_total") > 200))
+                stand.obey("registry ok")
+                self.assertTrue(wait_for(lambda: "schemas_confirmed" in app.codes(), 30), app.codes())
+                self.assertEqual(app.stop()[0], 0)
+            self.assertEqual({raw["value"][:5] for raw in stand.records()}, {bytes([0, 0, 0, 0, 1])})
+
+    def test_a_registry_set_up_anew_ends_the_process_and_the_next_one_goes_on(self):
+        with Stand() as stand, Sim("--rate", "50", "--wait-for-channels", "2") as sim:
+            settings = self.settings(stand, sim)
+            with Trunkline(settings).wait_ready() as app:
+                app.stop(signal.SIGKILL)
+            file = self.dir / "schemas.json"
+            known = json.loads(file.read_text())
+            # as if the registry had given other ids before it was lost
+            file.write_text(json.dumps([{**one, "id": one["id"] + 40} for one in known]))
+            stand.obey("registry fail")
+            with Trunkline(settings).wait_ready(8) as app:
+                stand.obey("registry ok")
+                self.assertTrue(wait_for(lambda: app.child.poll() is not None, 30))
+                text = "".join(app.log)
+                self.assertIn("knows the schema of", text)
+                self.assertIn("as 1, not as 41", text)
+            with Trunkline(settings).wait_ready() as app:
+                self.assertEqual(app.stop()[0], 0)
+
     def test_a_full_spool_stops_reading_and_loses_nothing(self):
         with Stand() as stand, Sim("--rate", "1500", "--events", "6000", "--wait-for-channels", "2") as sim:
             settings = self.settings(stand, sim, spool__max_bytes=4 << 20)
