@@ -26,6 +26,7 @@ mod signals;
 mod simulate;
 mod state;
 mod subscriptions;
+mod support_bundle;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -134,6 +135,11 @@ pub enum Command {
     /// Print the configuration in force; secrets are masked.
     #[command(after_help = "Example: trunkline print-config --config trunkline.yaml")]
     PrintConfig(ConfigArgs),
+    /// Everything that somebody who helps will ask for, in one archive without secrets.
+    #[command(
+        after_help = "Examples:\n  trunkline support-bundle --config trunkline.yaml --log trunkline.log\n  kubectl exec trunkline-0 -- trunkline support-bundle --to - --config /etc/trunkline/trunkline.yaml > bundle.tar.gz"
+    )]
+    SupportBundle(support_bundle::SupportBundleArgs),
     /// Ask a running connector whether it is ready.
     #[command(after_help = "Example: trunkline probe --address 127.0.0.1:9464")]
     Probe(probe::ProbeArgs),
@@ -170,6 +176,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Backfill(args) => backfill::backfill(&args, output),
         Command::Quarantine(command) => quarantine::quarantine(command, output),
         Command::PrintConfig(args) => check::print_config(&args, output),
+        Command::SupportBundle(args) => support_bundle::support_bundle(&args, output),
         Command::Probe(args) => probe::probe(&args, output),
         Command::Completions { shell } => {
             let mut script = Vec::new();

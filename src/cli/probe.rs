@@ -37,7 +37,7 @@ pub(super) fn probe(args: &ProbeArgs, output: Output) -> Result<ExitCode, Proces
     Ok(if status == 200 { ExitCode::Done } else { ExitCode::Unavailable })
 }
 
-fn ask(args: &ProbeArgs) -> std::io::Result<(u16, String)> {
+pub(super) fn ask(args: &ProbeArgs) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&args.address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;
     let (path, host) = (&args.path, args.address);
