@@ -16,6 +16,7 @@ CHOICES = {
     "credentials.genesys.clientsPerReplica": [1, 2],
     "credentials.kafka.existingSecret": ["", "kafka-user"],
     "credentials.schemaRegistry.existingSecret": ["", "registry-user"],
+    "credentials.admin.existingSecret": ["", "page-token"],
     "credentials.tls.existingSecret": ["", "internal-ca"],
     "existingConfigMap": ["", "trunkline-options"],
     "config.kafka.overrides": [{}, {"queue.buffering.max.kbytes": 262144, "socket.keepalive.enable": True}],

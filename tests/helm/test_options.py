@@ -85,6 +85,22 @@ class Options(unittest.TestCase):
                     self.assertTrue(seen[-1].endswith(key))
         self.assertEqual(len(seen), len(set(seen)))
 
+    def test_each_secret_is_a_file_where_its_option_looks(self):
+        tree = values("production")
+        pod = find(tree, "StatefulSet")["spec"]["template"]["spec"]
+        mounts = {mount["name"]: mount["mountPath"] for mount in container(tree)["volumeMounts"]}
+        secrets = {mounts[volume["name"]]: volume["secret"] for volume in pod["volumes"] if "secret" in volume}
+        files = {f"{folder}/{item['path']}": (one["secretName"], item["key"]) for folder, one in secrets.items() for item in one.get("items", [])}
+        env = {entry["name"]: entry.get("value") for entry in container(tree)["env"]}
+        wanted = {
+            "TRUNKLINE__KAFKA__SASL_PASSWORD_FILE": ("kafka-user", "password"),
+            "TRUNKLINE__SCHEMA_REGISTRY__PASSWORD_FILE": ("registry-user", "pass"),
+            "TRUNKLINE__PRIVACY__HASH_KEY_FILE": ("hash-key", "hash-key"),
+            "TRUNKLINE__ADMIN__TOKEN_FILE": ("page-token", "token"),
+        }
+        self.assertEqual({name: files.get(env.get(name)) for name in wanted}, wanted)
+        self.assertEqual({name for name in wanted if name in {entry["name"] for entry in container(values())["env"]}}, set())
+
     def test_the_name_of_the_pod_is_known_before_it_is_used(self):
         names = [entry["name"] for entry in container(values())["env"]]
         self.assertEqual(names[0], "TRUNKLINE__REPLICA", "Kubernetes expands only what stands above")

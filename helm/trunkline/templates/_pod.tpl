@@ -30,6 +30,10 @@
 - name: TRUNKLINE__PRIVACY__HASH_KEY_FILE
   value: /run/trunkline/privacy/hash-key
 {{- end }}
+{{- if .Values.credentials.admin.existingSecret }}
+- name: TRUNKLINE__ADMIN__TOKEN_FILE
+  value: /run/trunkline/admin/token
+{{- end }}
 - name: TRUNKLINE__SPOOL__ENABLED
   value: {{ .Values.spool.enabled | quote }}
 {{- if .Values.spool.enabled }}
@@ -63,6 +67,11 @@
 {{- if .Values.credentials.privacy.existingSecret }}
 - name: privacy
   mountPath: /run/trunkline/privacy
+  readOnly: true
+{{- end }}
+{{- if .Values.credentials.admin.existingSecret }}
+- name: admin
+  mountPath: /run/trunkline/admin
   readOnly: true
 {{- end }}
 {{- if .Values.credentials.tls.existingSecret }}
@@ -129,6 +138,17 @@
     items:
       - key: {{ .hashKeyKey }}
         path: hash-key
+{{- end }}
+{{- end }}
+{{- with .Values.credentials.admin }}
+{{- if .existingSecret }}
+- name: admin
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items:
+      - key: {{ .tokenKey }}
+        path: token
 {{- end }}
 {{- end }}
 {{- with .Values.credentials.tls.existingSecret }}
