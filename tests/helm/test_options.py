@@ -111,6 +111,15 @@ class Options(unittest.TestCase):
 
         self.assertEqual((roster(values()), roster(values("production"))), ([], ["0", "1"]))
 
+    def test_a_queue_takes_neither_clients_nor_a_disk(self):
+        tree = values("eventbridge")
+        spec = find(tree, "StatefulSet")["spec"]
+        env = {entry["name"]: entry.get("value") for entry in container(tree)["env"]}
+        self.assertEqual([name for name in env if name.startswith(("TRUNKLINE__GENESYS", "TRUNKLINE__REPLICAS"))], [])
+        self.assertEqual(env["TRUNKLINE__SPOOL__ENABLED"], "false")
+        self.assertEqual([volume["name"] for volume in spec["template"]["spec"]["volumes"]], ["config"])
+        self.assertNotIn("volumeClaimTemplates", spec)
+
     def test_a_change_of_an_option_rolls_the_pods(self):
         def annotations(tree):
             return find(tree, "StatefulSet")["spec"]["template"]["metadata"]["annotations"]

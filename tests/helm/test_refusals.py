@@ -85,6 +85,18 @@ class Refusals(unittest.TestCase):
         direct = set_at(values("production"), "config.genesys.mode", "direct")
         self.assertIn("config.genesys.mode: is direct", refusal(direct) or "")
 
+    def test_a_queue_asks_for_no_oauth_client_and_for_what_names_it(self):
+        queue = values("eventbridge")
+        self.assertIsNone(refusal(queue))
+        for path in ("queue_url", "organization"):
+            left = {key: value for key, value in queue["config"]["genesys"]["eventbridge"].items() if key != path}
+            said = refusal(set_at(queue, "config.genesys.eventbridge", left)) or "rendered"
+            self.assertIn(path, said)
+            self.assertIn("/config/genesys/eventbridge", said)
+        said = refusal(set_at(queue, "config.genesys.mode", "channels")) or "rendered"
+        self.assertIn("/credentials/genesys/existingSecret", said)
+        self.assertIn("/config/genesys", said)
+
     def test_options_are_not_asked_for_where_somebody_else_keeps_them(self):
         self.assertIsNone(refusal(values("existing-configmap")))
         self.assertIn("/config/genesys/region", refusal(set_at(values("existing-configmap"), "existingConfigMap", "")) or "")

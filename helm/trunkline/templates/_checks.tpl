@@ -1,10 +1,11 @@
 {{/* What a schema cannot say, each with the path of the value. */}}
 {{- define "trunkline.checks" -}}
 {{- $v := .Values -}}
+{{- $queued := include "trunkline.queued" . -}}
 {{- $per := int $v.credentials.genesys.clientsPerReplica -}}
 {{- $keys := len $v.credentials.genesys.clients -}}
 {{- $wanted := mul (int $v.replicaCount) $per -}}
-{{- if gt (int $wanted) $keys -}}
+{{- if and (gt (int $wanted) $keys) (not $queued) -}}
 {{- fail (printf "replicaCount: %d pods with %d OAuth client(s) each need %d; credentials.genesys.clients names %d: add idKey and secretKey of client %d (pod %d)" (int $v.replicaCount) $per (int $wanted) $keys $keys (div $keys $per)) -}}
 {{- end -}}
 {{- $seen := dict -}}
@@ -14,16 +15,16 @@
 {{- end -}}
 {{- $_ := set $seen $client.idKey $index -}}
 {{- end -}}
-{{- if and (gt (int $v.replicaCount) 1) (not $v.spool.enabled) -}}
+{{- if and (gt (int $v.replicaCount) 1) (not $v.spool.enabled) (not $queued) -}}
 {{- fail "spool.enabled: is false; with several pods each holds on the disk what another one has to write" -}}
 {{- end -}}
 {{- if and (gt (int $v.replicaCount) 1) (eq (dig "genesys" "mode" "channels" $v.config) "direct") -}}
 {{- fail "config.genesys.mode: is direct, which runs alone; replicaCount must be 1" -}}
 {{- end -}}
-{{- if and (eq $v.spool.volume "existingClaim") (gt (int $v.replicaCount) 1) -}}
+{{- if and (include "trunkline.spooled" .) (eq $v.spool.volume "existingClaim") (gt (int $v.replicaCount) 1) -}}
 {{- fail "spool.existingClaim: serves one pod; every process needs a folder of its own: spool.volume claimTemplate gives each a claim" -}}
 {{- end -}}
-{{- if $v.spool.enabled -}}
+{{- if include "trunkline.spooled" . -}}
 {{- $size := include "trunkline.bytes" $v.spool.size | int64 -}}
 {{- $max := include "trunkline.spoolMaxBytes" . | int64 -}}
 {{- $segment := dig "spool" "segment_bytes" 67108864 $v.config | int64 -}}

@@ -44,6 +44,16 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end -}}
 {{- end -}}
 
+{{/* Says something when events are taken from a queue: no OAuth client, no spool, no replicas that know each other. */}}
+{{- define "trunkline.queued" -}}
+{{- if eq (toString (dig "genesys" "mode" "channels" .Values.config)) "eventbridge" -}}yes{{- end -}}
+{{- end -}}
+
+{{/* Says something when there is a spool. */}}
+{{- define "trunkline.spooled" -}}
+{{- if and .Values.spool.enabled (not (include "trunkline.queued" .)) -}}yes{{- end -}}
+{{- end -}}
+
 {{/* The options as trunkline reads them; an empty text means "not said". */}}
 {{- define "trunkline.config" -}}
 {{- $config := deepCopy .Values.config -}}

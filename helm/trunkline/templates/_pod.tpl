@@ -4,7 +4,7 @@
   valueFrom:
     fieldRef:
       fieldPath: metadata.labels['apps.kubernetes.io/pod-index']
-{{- if gt (int .Values.replicaCount) 1 }}
+{{- if and (gt (int .Values.replicaCount) 1) (not (include "trunkline.queued" .)) }}
 {{- range $index := until (int .Values.replicaCount) }}
 - name: TRUNKLINE__REPLICAS__{{ $index }}
   value: {{ $index | quote }}
@@ -12,11 +12,13 @@
 {{- end }}
 - name: TRUNKLINE__ADMIN__LISTEN
   value: 0.0.0.0:9464
+{{- if not (include "trunkline.queued" .) }}
 {{- range $index := until (int .Values.credentials.genesys.clientsPerReplica) }}
 - name: TRUNKLINE__GENESYS__CLIENTS__{{ $index }}__ID_FILE
   value: /run/trunkline/genesys/$(TRUNKLINE__REPLICA)/{{ $index }}/client-id
 - name: TRUNKLINE__GENESYS__CLIENTS__{{ $index }}__SECRET_FILE
   value: /run/trunkline/genesys/$(TRUNKLINE__REPLICA)/{{ $index }}/client-secret
+{{- end }}
 {{- end }}
 {{- if .Values.credentials.kafka.existingSecret }}
 - name: TRUNKLINE__KAFKA__SASL_PASSWORD_FILE
@@ -35,8 +37,8 @@
   value: /run/trunkline/admin/token
 {{- end }}
 - name: TRUNKLINE__SPOOL__ENABLED
-  value: {{ .Values.spool.enabled | quote }}
-{{- if .Values.spool.enabled }}
+  value: {{ include "trunkline.spooled" . | eq "yes" | quote }}
+{{- if include "trunkline.spooled" . }}
 - name: TRUNKLINE__SPOOL__DIR
   value: /var/lib/trunkline/spool
 - name: TRUNKLINE__SPOOL__MAX_BYTES
@@ -51,9 +53,11 @@
 - name: config
   mountPath: /etc/trunkline
   readOnly: true
+{{- if not (include "trunkline.queued" .) }}
 - name: genesys
   mountPath: /run/trunkline/genesys
   readOnly: true
+{{- end }}
 {{- if .Values.credentials.kafka.existingSecret }}
 - name: kafka
   mountPath: /run/trunkline/kafka
@@ -79,7 +83,7 @@
   mountPath: /run/trunkline/tls
   readOnly: true
 {{- end }}
-{{- if .Values.spool.enabled }}
+{{- if include "trunkline.spooled" . }}
 - name: spool
   mountPath: /var/lib/trunkline
 {{- end }}
@@ -96,6 +100,7 @@
 - name: config
   configMap:
     name: {{ .Values.existingConfigMap | default (include "trunkline.fullname" .) }}
+{{- if not (include "trunkline.queued" .) }}
 - name: genesys
   secret:
     secretName: {{ $genesys.existingSecret }}
@@ -107,6 +112,7 @@
       - key: {{ $client.secretKey }}
         path: {{ div $index $per }}/{{ mod $index $per }}/client-secret
       {{- end }}
+{{- end }}
 {{- with .Values.credentials.kafka }}
 {{- if .existingSecret }}
 - name: kafka
@@ -157,7 +163,7 @@
     secretName: {{ . }}
     defaultMode: 288
 {{- end }}
-{{- if .Values.spool.enabled }}
+{{- if include "trunkline.spooled" . }}
 {{- if eq .Values.spool.volume "emptyDir" }}
 - name: spool
   emptyDir:
