@@ -132,8 +132,8 @@ chart: ## The Helm chart: linted, rendered, refused, held against Kubernetes' sc
 	$(PYTHON) scripts/chart_readme.py --check
 	ACCEPT=$(ACCEPT) $(PYTHON) tests/helm/run.py 2>&1 | tee target/chart.log
 
-compose-test: ## Dockerfile and compose file, without a Docker engine
-	@scripts/setup.sh --for chart
+compose-test: ## Dockerfiles and compose file, every profile, without a Docker engine
+	@scripts/setup.sh --for compose
 	@mkdir -p target
 	$(PYTHON) -m unittest discover -s tests/stack -v 2>&1 | tee target/compose.log
 

@@ -3,7 +3,7 @@
 # when nothing is missing. `--for live` adds what the tests against a real broker need, `--for
 # reconnect-table` what the Node handlers of docs/examples need, `--for clients` Node for the vendor's
 # SDK. `--for chart` installs what the checks of the Helm chart and the compose file need, Helm's own
-# engine among it, and no compiler; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
+# engine among it, and no compiler; `--for compose` adds Compose; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
 # warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
 # `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium;
 # `--for stack` installs what `live` and `downstream` need, a compiler of Java, and an S3 server.
@@ -16,8 +16,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | compose | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|compose|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -29,11 +29,12 @@ wanted=(
   /usr/include/zlib.h:zlib1g-dev
 )
 compiler=yes
-case $what in chart | alerts | downstream*) compiler=no ;; esac
+case $what in chart | compose | alerts | downstream*) compiler=no ;; esac
 [ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
 [ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 [ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
+[ "$what" = compose ] && wanted=(python3:python3 curl:curl docker-compose:docker-compose)
 case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
 [ "$what" = page ] && wanted+=(chromium:chromium)
@@ -129,7 +130,7 @@ if [ ! -e "$(stamp $list)" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   python3 -m venv .venv
   python_packages $list
 fi
-list=scripts/requirements-$(sed 's/alerts/chart/; s/scoreboard/live/' <<<"$what").txt
+list=scripts/requirements-$(sed 's/alerts\|compose/chart/; s/scoreboard/live/' <<<"$what").txt
 if [ -e "$list" ] && [ ! -e "$(stamp "$list")" ]; then
   python_packages "$list"
 fi
