@@ -744,11 +744,12 @@ pub fn clients(
 }
 
 fn client_settings(config: &Config) -> impl Iterator<Item = ClientSettings> {
-    config.genesys.clients.iter().map(|client| ClientSettings {
+    config.genesys.clients.iter().enumerate().map(|(index, client)| ClientSettings {
         id: client.id.clone().unwrap_or_default(),
         secret: client.secret.as_ref().map_or_else(|| SecretString::from(""), Secret::secret),
         requests_per_minute: config.genesys.requests_per_minute,
         processes: config.genesys.processes_per_client,
+        held: config.spool.enabled.then(|| config.spool.dir.join(format!("held-{index}.json"))),
     })
 }
 

@@ -1,6 +1,7 @@
 //! One OAuth client: its token, its waiting room, its calls.
 
 use std::future::Future;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -11,6 +12,7 @@ use trunkline_protocol::gate::{Endpoint, Gate as Rules, Outcome, Priority};
 use trunkline_protocol::timings::Timings;
 use trunkline_protocol::twins::Crowd;
 
+use super::held::Held;
 use super::tokens::{self, TokenSource};
 use crate::clock::Clock;
 use crate::genesys::PlatformError;
@@ -30,6 +32,8 @@ pub struct ClientSettings {
     pub requests_per_minute: u32,
     /// Processes that share it.
     pub processes: u32,
+    /// Where a `Retry-After` is kept for the next process, if anywhere.
+    pub held: Option<PathBuf>,
 }
 
 /// An OAuth client at work. Cheap to clone.
@@ -72,6 +76,21 @@ impl Client {
         let own = Dice::new(dice.next_u64());
         let rules = Rules::new(budget, timings.probe_cap, timings.retry_after_jitter, own);
         let gate = Gate::new(rules, clock);
+        let client = settings.id.clone();
+        if let Some(held) = settings.held.clone().map(|file| Held { file, client }) {
+            let left = held.left(clock);
+            if !left.is_zero() {
+                let secs = left.as_secs();
+                tracing::warn!(
+                    code = "held_back",
+                    client = index,
+                    secs,
+                    "the platform asked an earlier process to wait; this one does"
+                );
+                gate.hold(clock.mono() + left);
+            }
+            supervisor.spawn_infallible(format!("held {index}"), held.run(gate.clone(), clock));
+        }
         supervisor.spawn_infallible(format!("gate {index}"), gate.clone().run());
         let processes = settings.processes;
         let crowd = Crowd::new(timings.twin_patience, timings.channel_life);

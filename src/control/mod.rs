@@ -4,6 +4,7 @@ mod channels;
 mod client;
 mod crowd;
 pub mod direct;
+mod held;
 mod hints;
 mod tokens;
 mod topics;

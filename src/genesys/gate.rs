@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use tokio::sync::{Notify, oneshot};
+use tokio::sync::{Notify, oneshot, watch};
 use trunkline_protocol::domain::Mono;
 use trunkline_protocol::gate::{Endpoint, Gate as Rules, Outcome, Priority, Ticket};
 
@@ -20,6 +20,7 @@ struct Shared {
     clock: Clock,
     room: Mutex<Room>,
     changed: Notify,
+    held: watch::Sender<Mono>,
 }
 
 struct Room {
@@ -39,8 +40,9 @@ impl Gate {
     /// Opens a waiting room; [`Self::run`] must be driven.
     #[must_use]
     pub fn new(rules: Rules, clock: Clock) -> Self {
+        let held = watch::Sender::new(rules.held_until());
         let room = Mutex::new(Room { rules, waiting: BTreeMap::new() });
-        Self { shared: Arc::new(Shared { clock, room, changed: Notify::new() }) }
+        Self { shared: Arc::new(Shared { clock, room, changed: Notify::new(), held }) }
     }
 
     /// Calls one after the other, as the rules allow. Never ends.
@@ -89,6 +91,18 @@ impl Gate {
         self.shared.changed.notify_one();
     }
 
+    /// Nothing is sent before `until`: an earlier process was told so.
+    pub fn hold(&self, until: Mono) {
+        self.room().rules.hold(until);
+        self.shared.changed.notify_one();
+    }
+
+    /// Until when nothing is sent, as the platform asks.
+    #[must_use]
+    pub fn held(&self) -> watch::Receiver<Mono> {
+        self.shared.held.subscribe()
+    }
+
     /// Reading history leaves so many requests to reconnects.
     pub fn reserve(&self, requests: u32) {
         self.room().rules.reserve(requests);
@@ -119,7 +133,9 @@ impl Turn {
         if let Some(window) = window {
             room.rules.observe(window.count, window.allowed, now);
         }
+        let held = room.rules.held_until();
         drop(room);
+        self.gate.shared.held.send_if_modified(|until| std::mem::replace(until, held) != held);
         self.gate.shared.changed.notify_one();
     }
 }

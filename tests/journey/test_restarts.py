@@ -33,6 +33,24 @@ class Restarts(unittest.TestCase):
             self.assertEqual(counters["connected_evicted"], 0)
             self.assertEqual(counters["rate_limited"], 0)
 
+    def test_what_the_platform_asked_to_wait_for_holds_for_the_next_process_too(self):
+        with Stand() as stand, Sim("--rate", "50") as sim, tempfile.TemporaryDirectory() as folder:
+            spool = pathlib.Path(folder) / "spool"
+            settings = config(stand, sim.url, spool__dir=str(spool))
+            sim.fault("http_status", for_ms=600_000, args={"status": 429, "retry_after": "15", "path": "/api/v2/", "count": 1})
+            with Trunkline(settings) as app:
+                self.assertTrue(wait_for((spool / "held-0.json").exists, 20), app.log)
+                told = time.monotonic()
+                app.stop(signal.SIGKILL)
+            before = sim.counters()["requests"]
+            with Trunkline(settings) as app:
+                self.assertTrue(wait_for(lambda: "held_back" in app.codes(), 10), app.log)
+                while time.monotonic() < told + 13:
+                    self.assertEqual(sim.counters()["requests"], before, "asked before the time")
+                    time.sleep(0.5)
+                app.wait_ready(40)
+                self.assertEqual(app.stop()[0], 0)
+
     def test_a_stop_at_any_moment_of_the_start_ends_soon(self):
         with Stand() as stand, Sim("--rate", "50") as sim:
             for step in range(8):

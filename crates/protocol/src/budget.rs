@@ -59,6 +59,12 @@ impl Budget {
         self.held_until = self.held_until.max(until);
     }
 
+    /// Until when nothing is sent.
+    #[must_use]
+    pub fn held_until(&self) -> Mono {
+        self.held_until
+    }
+
     /// The server says how much of its window is used: the bucket never holds more than is left
     /// of nine tenths of what it allows, or of a smaller limit that was set.
     pub fn observe(&mut self, count: u32, allowed: u32, now: Mono) {

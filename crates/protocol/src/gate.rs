@@ -215,6 +215,17 @@ impl Gate {
         }
     }
 
+    /// Nothing is sent before `until`: an earlier process was told so.
+    pub fn hold(&mut self, until: Mono) {
+        self.budget.hold(until);
+    }
+
+    /// Until when nothing is sent.
+    #[must_use]
+    pub fn held_until(&self) -> Mono {
+        self.budget.held_until()
+    }
+
     /// Feeds the server's own count of its window.
     pub fn observe(&mut self, count: u32, allowed: u32, now: Mono) {
         self.budget.observe(count, allowed, now);
