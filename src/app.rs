@@ -2,6 +2,7 @@
 
 mod queue;
 mod schemas;
+mod staging;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
@@ -61,6 +62,7 @@ use crate::supervisor::{Supervisor, Uninvited};
 pub use queue::{queue, queue_error};
 use schemas::SchemaIds;
 pub use schemas::{registry_error, registry_settings, schema_id};
+pub use staging::staging_settings;
 
 /// What differs between the service and the demo.
 #[derive(Clone, Debug)]
@@ -300,6 +302,7 @@ impl App {
         };
         spawn_control(config, control, clients.clone(), ordered, stopping, &mut supervisor)?;
         background.spawn_infallible("readiness", readiness(board.clone()));
+        staging::spawn(config, clock, &metrics, &mut background)?;
         tracing::info!(code = "started", mode = options.mode, admin = %admin_address, "started");
         let grace = Duration::from_secs(config.kafka.flush_timeout_secs + 10);
         Ok(Self {
@@ -587,7 +590,9 @@ async fn serve_admin(
 async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
     check_topics(settings, &topic_check(config)).await.map_err(|error| {
         let code = match error {
-            KafkaError::Unreachable { .. } | KafkaError::Read { .. } => ExitCode::Unavailable,
+            KafkaError::Unreachable { .. } | KafkaError::Read { .. } | KafkaError::Group { .. } => {
+                ExitCode::Unavailable
+            }
             KafkaError::Hidden { .. } => ExitCode::Permission,
             KafkaError::Settings(_)
             | KafkaError::NoTopic { .. }

@@ -31,6 +31,7 @@ pub mod kafka;
 pub mod observe;
 pub mod orders;
 pub mod sqs;
+pub mod staging;
 pub mod supervisor;
 
 pub mod app;

@@ -119,6 +119,33 @@ fn a_queue_needs_no_client_and_everything_else_of_it_is_asked_for() {
 }
 
 #[test]
+fn where_the_sink_is_looked_at_every_mistake_is_named_and_no_password_shown() {
+    let error = with(&[
+        ("STAGING__CONNECT_URL", "http://me:s3cr3t@connect:8083"),
+        ("STAGING__CONNECTORS__0", "a/b"),
+        ("STAGING__GROUPS__OTHER", "g"),
+        ("STAGING__POLL_SECS", "5"),
+        ("STAGING__LONGEST_OUTAGE_SECS", "1"),
+    ]);
+    let text = error.expect_err("five mistakes").to_string();
+    for part in [
+        "staging.connect_url: holds credentials; they belong into staging.username",
+        "staging.connectors: holds \"a/b\"",
+        "staging.groups.other: is of no connector; allowed: a/b",
+        "staging.poll_secs: is 5; allowed: 10 to 3600",
+        "staging.longest_outage_secs: is 1; allowed: 60 to 31536000",
+    ] {
+        assert!(text.contains(part), "{part} in\n{text}");
+    }
+    assert!(!text.contains("s3cr3t"), "{text}");
+    let text = with(&[("STAGING__USERNAME", "me")]).expect_err("of whom").to_string();
+    assert!(text.contains("staging.connect_url: is required with staging.username"), "{text}");
+    let pairs = [("STAGING__CONNECT_URL", "http://c:8083"), ("STAGING__PASSWORD", "s3cr3t")];
+    let config = with(&pairs).expect("a good configuration");
+    assert!(!format!("{config:?}").contains("s3cr3t"));
+}
+
+#[test]
 fn what_is_required_is_asked_for() {
     let text = load(None, &BTreeMap::new()).expect_err("nothing is given").to_string();
     for field in [

@@ -11,12 +11,12 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control decode demo doctor encode errand error genesys kafka listen observe publish reconcile replay supervisor",
+        "admin app clock config control decode demo doctor encode errand error genesys kafka listen observe publish reconcile replay staging supervisor",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error eventbridge genesys ground kafka ledger observe orders pipeline proxy publish reconcile sequence session spool sqs supervisor",
+        "admin certify clock config control decode encode error eventbridge genesys ground kafka ledger observe orders pipeline proxy publish reconcile sequence session spool sqs staging supervisor",
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
@@ -26,7 +26,10 @@ const FLOORS: &[(&str, &str)] = &[
         "app clock config control decode encode error observe pipeline sequence session supervisor",
     ),
     // everything the service will need, asked once
-    ("doctor", "app clock config control encode genesys kafka observe spool sqs supervisor"),
+    (
+        "doctor",
+        "app clock config control encode genesys kafka observe spool sqs staging supervisor",
+    ),
     // a queue in the place of sockets and spool, with the pipeline's own steps
     ("eventbridge", "clock decode encode observe pipeline publish sequence sqs"),
     ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),
@@ -58,6 +61,8 @@ const FLOORS: &[(&str, &str)] = &[
     ("genesys", "clock proxy"),
     // another platform, asked over the same client
     ("sqs", "clock genesys"),
+    // the sink behind the topics: Kafka Connect over that client, and how far its groups are
+    ("staging", "clock genesys kafka observe proxy supervisor"),
     // what lies under the topics, for whoever writes them
     ("ground", "kafka observe"),
     ("kafka", ""),
@@ -74,7 +79,10 @@ const OWNERS: &[(&str, &[&str])] = &[
     ("std::env::var", &["src/config/load.rs", "src/failpoint.rs"]),
     ("rdkafka::", &["src/kafka/", "src/demo/broker.rs"]),
     ("genesys_sim::", &["src/demo/", "src/cli/simulate.rs"]),
-    ("reqwest::", &["src/genesys/", "src/encode/registry.rs", "src/sqs/"]),
+    (
+        "reqwest::",
+        &["src/genesys/", "src/encode/registry.rs", "src/sqs/", "src/staging/connect.rs"],
+    ),
     ("aws_sigv4::", &["src/sqs/"]),
     ("tokio_tungstenite::", &["src/session/"]),
     ("apache_avro::", &["src/demo/"]),

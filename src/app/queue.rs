@@ -93,6 +93,7 @@ pub(super) async fn assemble(config: &Config, options: Options) -> Result<App, P
     board.check("queue", true, "");
     board.check("running", true, "");
     let (stop, stopping) = watch::channel(false);
+    super::staging::spawn(config, clock, &metrics, &mut background)?;
     supervisor.spawn("eventbridge", Intake::new(parts).run(stopping));
     tracing::info!(
         code = "started", mode = options.mode, admin = %address, waiting = found.waiting, "started"

@@ -24,6 +24,7 @@ mod run;
 mod schema;
 mod signals;
 mod simulate;
+mod staging;
 mod state;
 mod subscriptions;
 mod support_bundle;
@@ -132,6 +133,12 @@ pub enum Command {
     /// What could not become a record.
     #[command(subcommand)]
     Quarantine(quarantine::QuarantineCommand),
+    /// Whether what was written arrives in S3: Kafka Connect's connectors, their lag, retention; exit code 1 when somebody has to act.
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:\n  trunkline staging --config trunkline.yaml\n  trunkline staging apply --dir deploy/connect/s3 --dry-run --config trunkline.yaml"
+    )]
+    Staging(staging::StagingArgs),
     /// Print the configuration in force; secrets are masked.
     #[command(after_help = "Example: trunkline print-config --config trunkline.yaml")]
     PrintConfig(ConfigArgs),
@@ -175,6 +182,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Reconcile(args) => reconcile::reconcile(&args, output),
         Command::Backfill(args) => backfill::backfill(&args, output),
         Command::Quarantine(command) => quarantine::quarantine(command, output),
+        Command::Staging(args) => staging::staging(args, output),
         Command::PrintConfig(args) => check::print_config(&args, output),
         Command::SupportBundle(args) => support_bundle::support_bundle(&args, output),
         Command::Probe(args) => probe::probe(&args, output),

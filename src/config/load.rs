@@ -228,16 +228,18 @@ fn wants_text(keys: &[String]) -> bool {
 
 /// Sections whose keys are somebody else's; their values are texts.
 fn is_free(key: Option<&String>) -> bool {
-    key.is_some_and(|key| ["security", "overrides"].contains(&key.as_str()))
+    key.is_some_and(|key| ["security", "overrides", "groups"].contains(&key.as_str()))
 }
 
 /// `acks: 1` of a free section is the text `1`.
 fn stringify(tree: &mut Value) {
-    let Some(kafka) = tree.get_mut("kafka").and_then(Value::as_object_mut) else { return };
-    for (_, section) in kafka.iter_mut().filter(|(key, _)| is_free(Some(key))) {
-        for value in section.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
-            if value.is_number() || value.is_boolean() {
-                *value = Value::String(value.to_string());
+    for name in ["kafka", "staging"] {
+        let section = tree.get_mut(name).and_then(Value::as_object_mut).into_iter().flatten();
+        for (_, free) in section.filter(|(key, _)| is_free(Some(key))) {
+            for value in free.as_object_mut().into_iter().flat_map(|map| map.values_mut()) {
+                if value.is_number() || value.is_boolean() {
+                    *value = Value::String(value.to_string());
+                }
             }
         }
     }

@@ -46,6 +46,8 @@ pub struct Config {
     pub spool: SpoolConfig,
     /// Closed hours held against the platform's history.
     pub reconcile: ReconcileConfig,
+    /// The sink that carries topics to S3.
+    pub staging: StagingConfig,
     /// Bounds inside the process.
     pub flow: FlowConfig,
     /// The admin server.
@@ -321,6 +323,32 @@ pub struct SpoolConfig {
     pub segment_bytes: u64,
 }
 
+/// Kafka Connect, whose sink carries topics to S3; without `connect_url` nobody looks at it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct StagingConfig {
+    /// Base URL of Kafka Connect's REST interface.
+    pub connect_url: Option<String>,
+    /// User for basic authentication.
+    pub username: Option<String>,
+    /// Its password.
+    pub password: Option<Secret>,
+    /// File that holds the password.
+    pub password_file: Option<PathBuf>,
+    /// Further certificate authorities, PEM.
+    pub ca_file: Option<PathBuf>,
+    /// Names of the connectors.
+    pub connectors: Vec<String>,
+    /// Consumer groups of connectors, by name, where it is neither Connect's own (`connect-NAME`) nor what the connector says.
+    pub groups: BTreeMap<String, String>,
+    /// The longest outage of the sink that topics have to bear: shorter retention is refused by `doctor`.
+    pub longest_outage_secs: u64,
+    /// Between two looks while the service runs: 10 to 3600.
+    pub poll_secs: u64,
+    /// Time for one request: 1 to 60.
+    pub timeout_secs: u64,
+}
+
 /// Bounds inside the process.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(default, deny_unknown_fields)]
@@ -399,6 +427,7 @@ impl Default for Config {
             quarantine: QuarantineConfig::default(),
             spool: SpoolConfig::default(),
             reconcile: ReconcileConfig::default(),
+            staging: StagingConfig::default(),
             flow: FlowConfig::default(),
             admin: Admin::default(),
             log: Log::default(),
@@ -522,6 +551,24 @@ impl Default for SpoolConfig {
 impl Default for ReconcileConfig {
     fn default() -> Self {
         Self { schedule: Schedule::Daily }
+    }
+}
+
+impl Default for StagingConfig {
+    fn default() -> Self {
+        let shipped = ["trunkline-events", "trunkline-certificates", "trunkline-gaps"];
+        Self {
+            connect_url: None,
+            username: None,
+            password: None,
+            password_file: None,
+            ca_file: None,
+            connectors: shipped.map(str::to_owned).into(),
+            groups: BTreeMap::new(),
+            longest_outage_secs: 3 * 86_400,
+            poll_secs: 60,
+            timeout_secs: 10,
+        }
     }
 }
 

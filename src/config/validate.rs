@@ -1,6 +1,7 @@
 //! What a type cannot say: required fields, ranges, files that hold secrets.
 
 mod eventbridge;
+mod staging;
 
 use std::path::Path;
 
@@ -32,6 +33,7 @@ pub(super) fn check(
     if purpose == Purpose::Run {
         kafka(config, &mut wrong);
         registry(config, &mut wrong);
+        staging::check(&mut config.staging, &mut wrong);
     }
     proxy(&mut config.genesys.proxy, &mut wrong);
     if config.privacy.preset.is_none() {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer as _};
 use rdkafka::mocking::MockCluster;
+use rdkafka::{ClientConfig, Offset, TopicPartitionList};
 
 use crate::error::{ExitCode, ProcessError};
 
@@ -26,6 +28,24 @@ impl Broker {
 
     pub(super) fn bootstrap_servers(&self) -> String {
         self.cluster.bootstrap_servers()
+    }
+
+    /// Commits an offset as a consumer of the group would. Blocks.
+    pub(super) fn commit(
+        &self,
+        group: &str,
+        topic: &str,
+        partition: i32,
+        offset: i64,
+    ) -> Result<(), ProcessError> {
+        let failed = |error| ProcessError::new(ExitCode::Internal, &error);
+        let mut config = ClientConfig::new();
+        config.set("bootstrap.servers", self.bootstrap_servers()).set("group.id", group);
+        let consumer: BaseConsumer = config.create().map_err(failed)?;
+        let mut offsets = TopicPartitionList::new();
+        let at = Offset::Offset(offset);
+        offsets.add_partition_offset(topic, partition, at).map_err(failed)?;
+        consumer.commit(&offsets, CommitMode::Sync).map_err(failed)
     }
 
     /// Takes the broker away for a while.

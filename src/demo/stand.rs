@@ -56,7 +56,8 @@ impl Stand {
 
     /// Carries out one line: `read TOPIC`, `follow TOPIC FILE` (partition, offset and event id of every
     /// record go on being written to the file, which may be a pipe: the broker keeps 5 MiB of a
-    /// partition only), `schemas`, `away MILLISECONDS`, `registry fail|ok`.
+    /// partition only), `schemas`, `away MILLISECONDS`, `registry fail|ok`,
+    /// `commit GROUP TOPIC PARTITION OFFSET`.
     /// Answers with JSON lines; the last one has the key `done`.
     pub async fn obey(&mut self, line: &str) -> Vec<String> {
         let mut words = line.split_whitespace();
@@ -81,6 +82,7 @@ impl Stand {
                 self.registry.fail(state == "fail");
                 Vec::new()
             }
+            (Some("commit"), Some(group)) => self.commit(group, &words.collect::<Vec<_>>()),
             _ => vec![json!({"error": "unknown command"}).to_string()],
         };
         answer.push(json!({"done": true}).to_string());
@@ -89,6 +91,18 @@ impl Stand {
 
     fn schemas(&self) -> BTreeMap<u32, String> {
         self.registry.schemas()
+    }
+
+    fn commit(&self, group: &str, place: &[&str]) -> Vec<String> {
+        let numbers = |at: usize| place.get(at).and_then(|word| word.parse::<i64>().ok());
+        let partition = numbers(1).and_then(|partition| i32::try_from(partition).ok());
+        let committed = match (place.first(), partition, numbers(2)) {
+            (Some(topic), Some(partition), Some(offset)) => tokio::task::block_in_place(|| {
+                self.broker.commit(group, topic, partition, offset).err().map(|error| error.text)
+            }),
+            _ => Some("allowed: commit GROUP TOPIC PARTITION OFFSET".to_owned()),
+        };
+        committed.map(|error| json!({"error": error}).to_string()).into_iter().collect()
     }
 
     async fn read(&self, topic: &str) -> Vec<String> {

@@ -5,6 +5,7 @@ mod disk;
 mod kafka;
 mod platform;
 mod queue;
+mod staging;
 
 use std::time::Duration;
 
@@ -85,6 +86,7 @@ pub async fn examine(config: &Config, wish: Wish, mut show: impl FnMut(&Finding)
     if !queued {
         tell(disk::examine(config));
     }
+    tell(staging::examine(config).await);
     all
 }
 

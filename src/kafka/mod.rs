@@ -1,6 +1,7 @@
 //! The broker: enqueue and later learn the fate, read a topic, refuse a weak one.
 
 pub mod admin;
+pub mod behind;
 pub mod look;
 pub mod producer;
 mod quiet;
@@ -98,6 +99,15 @@ pub enum KafkaError {
         /// Every setting with its value and what is needed.
         problems: String,
     },
+    /// The offsets of a consumer group are not told.
+    #[error("cannot ask for the offsets of group {group}")]
+    Group {
+        /// The group.
+        group: String,
+        /// What the client library says.
+        #[source]
+        source: rdkafka::error::KafkaError,
+    },
     /// Reading a topic failed.
     #[error("cannot read topic {topic}")]
     Read {
@@ -110,6 +120,28 @@ pub enum KafkaError {
 }
 
 impl KafkaError {
+    /// Whether the broker refuses the user, so that asking again is vain until somebody grants it.
+    #[must_use]
+    pub fn is_denied(&self) -> bool {
+        use rdkafka::error::RDKafkaErrorCode as Code;
+        let refused = |error: &rdkafka::error::KafkaError| {
+            matches!(
+                error.rdkafka_error_code(),
+                Some(Code::TopicAuthorizationFailed | Code::GroupAuthorizationFailed)
+            )
+        };
+        match self {
+            Self::Hidden { .. } => true,
+            Self::Read { source, .. } | Self::Group { source, .. } => refused(source),
+            Self::Settings(_)
+            | Self::Unreachable { .. }
+            | Self::NoTopic { .. }
+            | Self::NotCreated { .. }
+            | Self::Cleanup { .. }
+            | Self::Weak { .. } => false,
+        }
+    }
+
     /// What to do about it.
     #[must_use]
     pub fn disposition(&self) -> Disposition {
@@ -120,7 +152,7 @@ impl KafkaError {
             Self::Hidden { .. } => Disposition::Escalate, // somebody must grant it
             Self::Weak { .. } => Disposition::Escalate,   // a promise cannot be kept
             Self::Cleanup { .. } => Disposition::Escalate, // somebody must change it
-            Self::Read { .. } => Disposition::Retry,      // nothing was lost by it
+            Self::Read { .. } | Self::Group { .. } => Disposition::Retry, // nothing was lost by it
         }
     }
 }

@@ -127,7 +127,7 @@ fn read(
 /// What is said before both are known.
 const POLLS: usize = 8;
 
-fn is_about_group(error: &RdError) -> bool {
+pub(super) fn is_about_group(error: &RdError) -> bool {
     error.rdkafka_error_code() == Some(Code::GroupAuthorizationFailed)
 }
 

@@ -47,6 +47,8 @@ pub struct Metrics {
     pub spool: SpoolMetrics,
     /// Of what other replicas write.
     pub standby: StandbyMetrics,
+    /// Of the sink behind the topics.
+    pub staging: StagingMetrics,
     /// Of the queue that EventBridge feeds.
     pub queue: QueueMetrics,
     /// Of the broker, where history is written; shown nowhere, lest it hide the journey's.
@@ -81,6 +83,7 @@ impl Metrics {
             ground: GroundMetrics::new(&make),
             spool: SpoolMetrics::new(&make),
             standby: StandbyMetrics::new(&make),
+            staging: StagingMetrics::new(&make),
             queue: QueueMetrics::new(&make),
             backfill: PublishMetrics::new(&Make(&Registry::new())),
             proof: ProofMetrics::new(&make),
@@ -631,6 +634,72 @@ impl StandbyMetrics {
     /// An event is written in another replica's place.
     pub fn stood_in(&self) {
         self.stood_in.inc();
+    }
+}
+
+/// Of the sink behind the topics; nothing where none is looked at.
+#[derive(Clone)]
+pub struct StagingMetrics {
+    up: GaugeVec,
+    checked: GaugeVec,
+    records: GaugeVec,
+    waited: GaugeVec,
+    headroom: GaugeVec,
+    lost: GaugeVec,
+    letters: GaugeVec,
+}
+
+impl StagingMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        Self {
+            up: make.gauges(names::STAGING_UP),
+            checked: make.gauges(names::STAGING_CHECKED),
+            records: make.gauges(names::STAGING_LAG_RECORDS),
+            waited: make.gauges(names::STAGING_LAG_SECONDS),
+            headroom: make.gauges(names::STAGING_HEADROOM),
+            lost: make.gauges(names::STAGING_LOST),
+            letters: make.gauges(names::STAGING_LETTERS),
+        }
+    }
+
+    /// Whether a connector and its tasks say that they run.
+    pub fn up(&self, connector: &str, is_up: bool) {
+        self.up.with_label_values(&[connector]).set(f64::from(u8::from(is_up)));
+    }
+
+    /// It was known how far a connector is.
+    pub fn checked(&self, connector: &str, at: Wall) {
+        self.checked.with_label_values(&[connector]).set(seconds(at));
+    }
+
+    /// Records of a topic that a connector has not committed, and how many it never can.
+    pub fn behind(&self, connector: &str, topic: &str, records: i64, lost: i64) {
+        self.records.with_label_values(&[connector, topic]).set(records as f64);
+        self.lost.with_label_values(&[connector, topic]).set(lost as f64);
+    }
+
+    /// How long the oldest of them has waited, and until it may be deleted; `None` where there is no telling.
+    pub fn waits(
+        &self,
+        connector: &str,
+        topic: &str,
+        waited: Option<Duration>,
+        headroom: Option<Duration>,
+    ) {
+        for (gauge, span) in [(&self.waited, waited), (&self.headroom, headroom)] {
+            match span {
+                Some(span) => {
+                    gauge.with_label_values(&[connector, topic]).set(span.as_secs_f64());
+                }
+                // fails where there was none before
+                None => _ = gauge.remove_label_values(&[connector, topic]).ok(),
+            }
+        }
+    }
+
+    /// Dead letters of a connector so far.
+    pub fn letters(&self, connector: &str, written: i64) {
+        self.letters.with_label_values(&[connector]).set(written as f64);
     }
 }
 

@@ -88,6 +88,13 @@ metrics! {
     STANDBY_HELD = Gauge "trunkline_standby_held_events" [] "Events of other replicas' shards that were not seen in the output topic yet.";
     STANDBY_SEEN = Counter "trunkline_standby_seen_events_total" [] "Held events that another replica wrote.";
     STANDBY_WRITTEN = Counter "trunkline_standby_written_events_total" [] "Held events that this replica wrote, since no other one did in time.";
+    STAGING_UP = Gauge "trunkline_staging_connector_up" ["connector"] "1 while Kafka Connect says that the connector and all its tasks are RUNNING; says nothing of whether records arrive.";
+    STAGING_CHECKED = Gauge "trunkline_staging_checked_timestamp_seconds" ["connector"] "When it was last known how far the connector is, or the process's start, seconds since 1970.";
+    STAGING_LAG_RECORDS = Gauge "trunkline_staging_lag_records" ["connector", "topic"] "Records that the staging connector has not committed, when it was last known.";
+    STAGING_LAG_SECONDS = Gauge "trunkline_staging_lag_seconds" ["connector", "topic"] "How long the oldest of them has waited; 0 when there is none.";
+    STAGING_HEADROOM = Gauge "trunkline_staging_retention_headroom_seconds" ["connector", "topic"] "Until retention may delete the first record that the connector has not committed; absent where no time deletes it.";
+    STAGING_LOST = Gauge "trunkline_staging_lost_records" ["connector", "topic"] "Records that retention deleted before the connector read them, as far as its offsets still show.";
+    STAGING_LETTERS = Gauge "trunkline_staging_dead_letters" ["connector"] "Records ever written to the connector's dead-letter topic.";
     QUEUE_RECEIVED = Counter "trunkline_queue_received_total" [] "Messages that the queue of EventBridge gave.";
     QUEUE_REDELIVERED = Counter "trunkline_queue_redelivered_total" [] "Of those, messages that it had given before.";
     QUEUE_IN_FLIGHT = Gauge "trunkline_queue_in_flight" [] "Messages that were given and are not deleted.";

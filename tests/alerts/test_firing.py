@@ -18,6 +18,14 @@ FLOW = {
 RENEWALS = "trunkline_oauth_renewals_total"
 CHANGES = "trunkline_ground_changes_total"
 ENDS = "trunkline_ws_disconnects_total"
+SINK = 'connector="trunkline-events"'
+TOPIC = SINK + ',topic="events"'
+CHECKED = f"trunkline_staging_checked_timestamp_seconds{{{SINK}}}"
+LAG = f"trunkline_staging_lag_seconds{{{TOPIC}}}"
+LEFT = f"trunkline_staging_retention_headroom_seconds{{{TOPIC}}}"
+LOST = f"trunkline_staging_lost_records{{{TOPIC}}}"
+DEAD = f"trunkline_staging_dead_letters{{{SINK}}}"
+UP = f"trunkline_staging_connector_up{{{SINK}}}"
 
 # Alert: minute it is looked at, series that fire it, series that must not. A value a minute, the first at 1970.
 CASES = {
@@ -64,6 +72,12 @@ CASES = {
     "TrunklineSpoolDamaged": (2, {"trunkline_spool_damaged_total": "1x5"}, {"trunkline_spool_damaged_total": "0x5"}),
     "TrunklineEventsQuarantined": (8, {'trunkline_events_quarantined_total{reason="malformed"}': "0x5 1x30"},
         {'trunkline_events_quarantined_total{reason="malformed"}': "1x30"}),
+    # a task that is FAILED and behind by a rotation is none; one that RUNS and is behind by more is
+    "TrunklineStagingLag": (45, {LAG: "0+60x60", LEFT: "1000000x60", CHECKED: "0+60x60", UP: "1x60"},
+        {LAG: "700x60", LEFT: "1000000x60", CHECKED: "0+60x60", UP: "0x60"}),
+    "TrunklineStagingRetention": (10, {LAG: "600x20", LEFT: "400x20"}, {LAG: "400x20", LEFT: "600x20"}),
+    "TrunklineStagingRetentionCritical": (10, {LAG: "900x20", LEFT: "100x20"}, {LAG: "0x20", LEFT: "0x20", LOST: "0x20"}),
+    "TrunklineStagingDeadLetters": (8, {DEAD: "0x5 3x30"}, {DEAD: "3x30"}),
     "TrunklineConfigStale": (15, {'trunkline_config_stale{why="refused"}': "1x20"},
         {'trunkline_config_stale{why="refused"}': "1x5 0x20", 'trunkline_config_stale{why="restart"}': "0x20"}),
     "TrunklineAbsent": (20, {'trunkline_build_info{version="1"}': "1x5 _x40"},
@@ -118,6 +132,12 @@ class Firing(unittest.TestCase):
         for alert, (minute, _, silent) in CASES.items():
             with self.subTest(alert):
                 code, said = promtool([case(minute, silent, [])])
+                self.assertEqual(code, 0, said)
+
+    def test_a_sink_that_nobody_can_look_at_is_late_and_what_retention_took_is_critical(self):
+        for alert, series in (("TrunklineStagingLag", {CHECKED: "60x60", LAG: "0x60", LEFT: "1000000x60"}), ("TrunklineStagingRetentionCritical", {LOST: "2x60"})):
+            with self.subTest(alert):
+                code, said = promtool([case(45, series, [alert])])
                 self.assertEqual(code, 0, said)
 
     def test_an_alert_that_does_not_fire_is_seen(self):

@@ -17,6 +17,7 @@ CHOICES = {
     "credentials.kafka.existingSecret": ["", "kafka-user"],
     "credentials.schemaRegistry.existingSecret": ["", "registry-user"],
     "credentials.admin.existingSecret": ["", "page-token"],
+    "credentials.connect.existingSecret": ["", "connect-user"],
     "credentials.tls.existingSecret": ["", "internal-ca"],
     "existingConfigMap": ["", "trunkline-options"],
     "config.kafka.overrides": [{}, {"queue.buffering.max.kbytes": 262144, "socket.keepalive.enable": True}],

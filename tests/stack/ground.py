@@ -42,7 +42,7 @@ class Ground:
         self.brokers = Brokers(self.group, brokers)
         self.replicas, self.iceberg = brokers, iceberg
         self.rate, self.events, self.seed = rate, events, seed
-        self.apps, self.sim = {}, None
+        self.apps, self.sim, self.options = {}, None, {}
 
     def start(self):
         self.s3 = s3.S3(self.group)
@@ -61,6 +61,9 @@ class Ground:
             plugins = f"{plugins},{more}"
         self.connect = Worker(self.group, self.brokers.bootstrap, self.replicas, plugins, given)
         self.connect.start()
+        self.put_connectors()
+
+    def put_connectors(self):
         for role in TOPICS:
             self.connect.put(f"trunkline-{role}", connector(role, self.s3.url, self.registry, self.replicas))
 
@@ -90,7 +93,7 @@ class Ground:
         own = {"replica": name, "genesys__clients": [{"id": name, "secret": name}], "spool__dir": str(FOLDER / f"spool-{name}"), "replicas": list(NAMES),
                "genesys__requests_per_minute": REQUESTS, "kafka__bootstrap_servers": self.brokers.bootstrap, "kafka__start_timeout_secs": 60,
                "kafka__durability": "required" if self.replicas > 1 else "degraded_allowed", "schema_registry__url": self.registry + "/apis/ccompat/v7",
-               "schema_registry__start_timeout_secs": 30}
+               "schema_registry__start_timeout_secs": 30, **self.options}
         (FOLDER / f"spool-{name}").mkdir(exist_ok=True)
         self.apps[name] = Trunkline(config(self, self.sim.url, **own), env={**os.environ, "TRUNKLINE_TEST_SCALE": str(SCALE)})
 

@@ -28,6 +28,10 @@
 - name: TRUNKLINE__SCHEMA_REGISTRY__PASSWORD_FILE
   value: /run/trunkline/schema-registry/password
 {{- end }}
+{{- if .Values.credentials.connect.existingSecret }}
+- name: TRUNKLINE__STAGING__PASSWORD_FILE
+  value: /run/trunkline/connect/password
+{{- end }}
 {{- if .Values.credentials.privacy.existingSecret }}
 - name: TRUNKLINE__PRIVACY__HASH_KEY_FILE
   value: /run/trunkline/privacy/hash-key
@@ -66,6 +70,11 @@
 {{- if .Values.credentials.schemaRegistry.existingSecret }}
 - name: schema-registry
   mountPath: /run/trunkline/schema-registry
+  readOnly: true
+{{- end }}
+{{- if .Values.credentials.connect.existingSecret }}
+- name: connect
+  mountPath: /run/trunkline/connect
   readOnly: true
 {{- end }}
 {{- if .Values.credentials.privacy.existingSecret }}
@@ -127,6 +136,17 @@
 {{- with .Values.credentials.schemaRegistry }}
 {{- if .existingSecret }}
 - name: schema-registry
+  secret:
+    secretName: {{ .existingSecret }}
+    defaultMode: 288
+    items:
+      - key: {{ .passwordKey }}
+        path: password
+{{- end }}
+{{- end }}
+{{- with .Values.credentials.connect }}
+{{- if .existingSecret }}
+- name: connect
   secret:
     secretName: {{ .existingSecret }}
     defaultMode: 288
