@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -131,6 +131,12 @@ chart: ## The Helm chart: linted, rendered, refused, held against Kubernetes' sc
 	@mkdir -p target
 	$(PYTHON) scripts/chart_readme.py --check
 	ACCEPT=$(ACCEPT) $(PYTHON) tests/helm/run.py 2>&1 | tee target/chart.log
+
+chart-pods: ## The chart's pods in containers: rights, volumes, probes, an outage, an upgrade under load; as root. ONLY=word
+	@scripts/setup.sh --for chart-pods
+	$(BUILD)
+	@mkdir -p target
+	$(PYTHON) tests/pods/run.py $(TARGET)/debug/trunkline $(ONLY) 2>&1 | tee target/chart-pods.log
 
 compose-test: ## Dockerfiles and compose file, every profile, without a Docker engine
 	@scripts/setup.sh --for compose

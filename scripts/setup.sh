@@ -6,7 +6,8 @@
 # engine among it, and no compiler; `--for compose` adds Compose; `--for alerts` adds promtool. `--for downstream` installs what the tests of the
 # warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
 # `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium;
-# `--for stack` installs what `live` and `downstream` need, a compiler of Java, and an S3 server.
+# `--for stack` installs what `live` and `downstream` need, a compiler of Java, and an S3 server; `--for chart-pods` what `live`
+# and `chart` need, and what runs containers.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -16,8 +17,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | compose | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|compose|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | chart-pods | compose | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|chart-pods|compose|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -35,8 +36,9 @@ case $what in chart | compose | alerts | downstream*) compiler=no ;; esac
 [ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
 [ "$what" = compose ] && wanted=(python3:python3 curl:curl docker-compose:docker-compose)
-case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
+case $what in live | scoreboard | chart-pods) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
+[ "$what" = chart-pods ] && wanted+=(containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins ip:iproute2 strip:binutils unshare:util-linux)
 [ "$what" = page ] && wanted+=(chromium:chromium)
 [ "$what" = stack ] && wanted+=(javac:openjdk-17-jdk-headless mvn:maven psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 

@@ -23,18 +23,18 @@ def java(*arguments: str, heap: str = "192m", flags=()) -> list[str]:
 
 
 class Brokers:
-    """`count` nodes; clients come by the listener `listener`. `settings` change what the nodes are told."""
+    """`count` nodes; clients come by the listener `listener` at `host`. `settings` change what the nodes are told."""
 
-    def __init__(self, group: Group, count: int, listener: str = "PLAINTEXT", settings: dict | None = None):
-        self.group, self.count, self.listener, self.settings = group, count, listener, settings or {}
+    def __init__(self, group: Group, count: int, listener: str = "PLAINTEXT", settings: dict | None = None, host: str = "127.0.0.1"):
+        self.group, self.count, self.listener, self.settings, self.host = group, count, listener, settings or {}, host
 
     @property
     def bootstrap(self) -> str:
-        return ",".join(f"127.0.0.1:{port}" for port in self.ports)
+        return ",".join(f"{self.host}:{port}" for port in self.ports)
 
     def properties(self, n: int, port: int, controllers: list[int]) -> dict:
         replicas = min(3, self.count)
-        listeners = f"{self.listener}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controllers[n - 1]}"
+        listeners = f"{self.listener}://{self.host}:{port},CONTROLLER://127.0.0.1:{controllers[n - 1]}"
         return {
             "process.roles": "broker,controller",
             "node.id": n,
@@ -80,11 +80,11 @@ class Brokers:
             self.await_broker(n)
 
     def start(self, n: int):
-        self.group.spawn(f"broker{n}", java("kafka.Kafka", str(self.group.folder / f"{n}.properties")), f"127.0.0.1:{self.ports[n - 1]}")
+        self.group.spawn(f"broker{n}", java("kafka.Kafka", str(self.group.folder / f"{n}.properties")), f"{self.host}:{self.ports[n - 1]}")
 
     def await_broker(self, n: int):
         # without a logging configuration only errors are written: the port says that it runs
-        self.group.await_part(f"broker{n}", lambda: listens(self.ports[n - 1]))
+        self.group.await_part(f"broker{n}", lambda: listens(self.ports[n - 1], self.host))
 
     def signal(self, n: int, how: signal.Signals):
         self.group.send(f"broker{n}", how)

@@ -82,3 +82,13 @@ def inversions(ids, place: dict) -> int:
         wrong += seq < newest.get(conversation, 0)
         newest[conversation] = seq
     return wrong
+
+
+def uncovered(claims: list[dict], start: int, end: int) -> list[tuple[int, int]]:
+    """What no claim covers of the interval, from its start."""
+    at, missing = start, []
+    for low, high in sorted((claim["interval"]["from"], claim["interval"]["to"]) for claim in claims):
+        if low > at and at < end:
+            missing.append((at - start, min(low, end) - start))
+        at = max(at, high)
+    return [*missing, (at - start, end - start)] if at < end else missing

@@ -4,7 +4,7 @@ import json
 import random
 import time
 
-from account import account
+from account import account, uncovered
 from world import STOP_SECONDS, World, get, proven, say, total, wait_for
 
 RATE = 200
@@ -77,16 +77,6 @@ def rolling() -> str:
             f"2 replicas replaced in turn under {RATE}/s: exposed 0.0 s, 0 gaps, longest stop {max(stops):.1f} s; "
             f"{found.generated} events, 0 lost, 0 silent, {found.repeats} repeats and {found.inversions} out of order at the take-overs"
         )
-
-
-def uncovered(claims: list[dict], start: int, end: int) -> list[tuple[int, int]]:
-    """What no claim covers of the interval, from its start."""
-    at, missing = start, []
-    for low, high in sorted((claim["interval"]["from"], claim["interval"]["to"]) for claim in claims):
-        if low > at and at < end:
-            missing.append((at - start, min(low, end) - start))
-        at = max(at, high)
-    return [*missing, (at - start, end - start)] if at < end else missing
 
 
 def platform_away(seconds: float) -> str:
