@@ -101,6 +101,11 @@ class Options(unittest.TestCase):
         self.assertEqual({name: files.get(env.get(name)) for name in wanted}, wanted)
         self.assertEqual({name for name in wanted if name in {entry["name"] for entry in container(values())["env"]}}, set())
 
+    def test_a_changed_secret_reaches_a_pod_that_runs(self):
+        for path in CI:
+            parts = [mount["name"] for mount in container(values(name_of(path)))["volumeMounts"] if "subPath" in mount]
+            self.assertEqual(parts, [], "Kubernetes never exchanges a file that is mounted by subPath")
+
     def test_the_name_of_the_pod_is_known_before_it_is_used(self):
         names = [entry["name"] for entry in container(values())["env"]]
         self.assertEqual(names[0], "TRUNKLINE__REPLICA", "Kubernetes expands only what stands above")
