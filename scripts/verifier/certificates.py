@@ -142,14 +142,20 @@ class Certificates:
         activations = facts.activations()
         for key, chain in chains.items():
             chain.sort(key=lambda certificate: certificate.said["from_time"])
-            first = chain[0]
-            activation = activations.get(key, (first.said["from_time"],))[0]
-            oldest = max(activation, chain[-1].said["to_time"] - HISTORY_REACH_MS)
-            if first.said["from_time"] > oldest:
-                self.report.contradict(first.place, first.about, "from_time", first.said["from_time"], f"a hole since activation at {activation}")
+            past = [c for c in chain if c.said["to_time"] <= facts.activation(*key)]
+            self.report.figures["certificates_of_the_past"] += len(past)
+            for first in chain[len(past):len(past) + 1]:
+                activation = activations.get(key, (first.said["from_time"],))[0]
+                oldest = max(activation, chain[-1].said["to_time"] - HISTORY_REACH_MS)
+                start = first.said["from_time"]
+                if start > oldest:
+                    self.report.contradict(first.place, first.about, "from_time", start, f"a hole since activation at {activation}")
+                if past and start < facts.activation(*key):
+                    self.report.contradict(first.place, first.about, "from_time", start, f"it reaches over the activation at {activation}")
             for before, after in zip(chain, chain[1:]):
                 end, start = before.said["to_time"], after.said["from_time"]
-                if end != start:
+                # before its activation a class is certified where somebody asked for it
+                if end > start or end != start and before not in past:
                     what = "an overlap with" if end > start else "a hole behind"
                     self.report.contradict(after.place, after.about, "from_time", start, f"{what} {before.about} to {end} at {before.place}")
         self.report.figures["chains"] = len(chains)

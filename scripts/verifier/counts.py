@@ -48,8 +48,9 @@ class Counts:
         said, (start, end) = certificate.said, certificate.interval
         heard = defaultdict(list)
         epochs = self._epochs(said["shard"])
-        for event in self.events.between(epochs, said["topic_class"], start, end):
-            heard[event.partition].append(event)
+        if end > self.facts.activation(said["shard"], said["topic_class"]):  # before that no socket was to hear anything
+            for event in self.events.between(epochs, said["topic_class"], start, end):
+                heard[event.partition].append(event)
         spoken = {tally["partition"]: tally for tally in said["partitions"]}
         decided = True
         for partition in sorted(set(heard) | set(spoken)):
@@ -118,9 +119,10 @@ class Counts:
     def _quarantine(self, certificate, is_newest) -> None:
         said, (start, end) = certificate.said, certificate.interval
         home = set(self._epochs(said["shard"]))
+        activation = self.facts.activation(said["shard"], said["topic_class"])
         there = [
             appended for epoch, received, appended in self.events.quarantine.values()
-            if epoch in home and start <= received < end
+            if epoch in home and start <= received < end and end > activation
         ]
         settled = sum(appended < self.settled_before for appended in there)
         least = settled if is_newest else 0

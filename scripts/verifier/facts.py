@@ -36,7 +36,7 @@ class Facts:
         self._wanted, self._claims, self._doubts = defaultdict(list), [], []
         self.tombstones = 0
         self._missed = defaultdict(list)
-        self._coverage, self._groups, self._newest_wanted = {}, {}, {}
+        self._coverage, self._groups, self._newest_wanted, self._activation = {}, {}, {}, {}
 
     def take(self, raw) -> None:
         """Takes a record of the state topic."""
@@ -139,6 +139,16 @@ class Facts:
                 found[key] = (min(a, start), max(b, end))
         return found
 
+    def activation(self, shard: int, topic_class: str) -> int:
+        """Since when a class is covered at the earliest: wanted now, or heard once."""
+        key = (shard, topic_class)
+        if key not in self._activation:
+            sets = {name for name, members in self.sets.items() if any(class_of(topic) == topic_class for topic in members)}
+            starts = [e.start for e in self.epochs.values() if e.shard == shard and e.subscription in sets]
+            wanted = self.activations().get(key)
+            self._activation[key] = min(starts + ([wanted[0]] if wanted else []), default=intervals.EVER[0])
+        return self._activation[key]
+
     def shard_of(self, topic: str):
         """The shard that wants a topic, or `None`."""
         return next((shard for shard in list(self._wanted) if topic in self.wanted(shard)), None)
@@ -164,6 +174,10 @@ class Facts:
                 one, two = self._sockets(shard, sets, epochs, with_doubts)
                 once = intervals.meet(once, intervals.union(one + free))
                 twice = intervals.meet(twice, intervals.union(two + free))
+            # nobody is held back where nothing is wanted, and nothing is proven there
+            if (shard, topic_class) in self.activations():
+                hull = [self.activations()[shard, topic_class]]
+                once, twice = intervals.meet(once, hull), intervals.meet(twice, hull)
             self._coverage[key] = (once, twice)
         return self._coverage[key]
 

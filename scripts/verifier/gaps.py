@@ -5,6 +5,8 @@ from collections import defaultdict
 from .avro import Malformed
 
 DECLARED = (None, "partial", "lost_declared")
+PAST = "before_activation"
+"""The cause of what was recorded on request, before a class was covered first."""
 
 
 class Gaps:
@@ -37,6 +39,7 @@ class Gaps:
             self._steps(records)
             raw, gap = records[-1]
             self.newest[ident] = gap
+            self._past(raw, gap, facts)
             if facts.gap_facts(ident):
                 self._facts(raw, gap, facts.gap_facts(ident), spacing_ms)
         for ident in facts.gaps:
@@ -87,6 +90,16 @@ class Gaps:
                     self._wrong(raw.place, gap, name, gap[name], f"{before[name]} before it")
             own[gap["writer_id"]] = gap
 
+    def _past(self, raw, gap, facts) -> None:
+        """What lies before the activation of a class was heard by nobody, and its history is known."""
+        if gap["cause"] != PAST:
+            return
+        activation = facts.activation(gap["shard"], gap["topic_class"])
+        if gap["to_time"] is None or gap["to_time"] > activation:
+            self._wrong(raw.place, gap, "to_time", gap["to_time"], f"its class was activated at {activation}")
+        if gap["outcome"] in ("covered", "lost_declared"):
+            self._wrong(raw.place, gap, "outcome", gap["outcome"], f"its cause is {PAST}")
+
     def _facts(self, raw, gap, said, spacing_ms) -> None:
         place, newest = said[-1]
         reads = {(r["at"], r["source"], r["digest"]): r for _, fact in said for r in fact["repair"]["reads"]}
@@ -96,7 +109,7 @@ class Gaps:
         repair = newest["repair"]
         for name, value in (
             ("from_time", newest["from"]), ("to_time", newest["to"]), ("outcome", repair["outcome"]),
-            ("closed_at", repair["closed_at"]), ("reads", len(reads)),
+            ("closed_at", repair["closed_at"]), ("reads", len(reads)), ("cause", newest["cause"]),
         ):
             if gap[name] != value:
                 self._wrong(raw.place, gap, name, gap[name], f"{value} in the state topic at {place}")

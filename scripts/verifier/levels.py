@@ -2,6 +2,7 @@
 
 from . import intervals
 from .certificates import LIVE
+from .gaps import PAST
 
 
 class Levels:
@@ -80,12 +81,16 @@ class Levels:
                 self._wrong(certificate, "epochs", ident, f"its claims prove {epoch.proven()}")
         if subscriptions != set(said["subscription_digests"]):
             self._wrong(certificate, "subscription_digests", said["subscription_digests"], sorted(subscriptions))
+        activation = self.facts.activation(said["shard"], said["topic_class"])
+        is_past = said["to_time"] <= activation
         for ident in said["gap_ids"]:
             gap = self.gaps.newest.get(ident)
             if gap is None:
                 self._wrong(certificate, "gap_ids", ident, "no gap record")
             elif (gap["shard"], gap["topic_class"]) != (said["shard"], said["topic_class"]):
                 self._wrong(certificate, "gap_ids", ident, f"it is of {gap['shard']}/{gap['topic_class']}")
+            elif (gap["cause"] == PAST) != is_past:
+                self._wrong(certificate, "gap_ids", ident, f"its cause is {gap['cause']}, and the class was activated at {activation}")
 
     def _accounted(self, certificate) -> None:
         """Every instant that no claim proves lies in a gap whose state fits the level."""

@@ -156,17 +156,17 @@ class World:
         for end in ((start + claimed_to) // 2, claimed_to):
             self.fact(end, "claim", epoch=ident, interval={"from": start, "to": end})
 
-    def gap(self, ident: str, start: int, end: int, reads=(), outcome=None, closed_at=None, when=None) -> Record:
+    def gap(self, ident: str, start: int, end: int, reads=(), outcome=None, closed_at=None, when=None, cause="close") -> Record:
         """A gap as it is known now: fact and record."""
         when = when or end + MINUTE
         repair = {"reads": list(reads), "outcome": outcome, "closed_at": closed_at}
         self.fact(
-            when, "gap", gap=ident, topics=[], to=end, cause="close", recorded_at=end + 20 * SECOND, repair=repair,
+            when, "gap", gap=ident, topics=[], to=end, cause=cause, recorded_at=end + 20 * SECOND, repair=repair,
             **{"class": CLASS, "from": start},
         )
         marks = [r["complete_to"] for r in reads if r["complete_to"]]
         value = {
-            "gap_id": ident, "org_id": ORG, "instance": INSTANCE, "shard": 0, "topic_class": CLASS, "cause": "close",
+            "gap_id": ident, "org_id": ORG, "instance": INSTANCE, "shard": 0, "topic_class": CLASS, "cause": cause,
             "state": "closed" if outcome else "open", "from_time": start, "to_time": end, "margin_ms": MARGIN,
             "recorded_at": end + 20 * SECOND, "reads": len(reads), "rows_written": len(reads),
             "history_watermark": max(marks, default=None), "outcome": outcome, "closed_at": closed_at,
