@@ -74,6 +74,11 @@ impl Errand {
         Ok(Self { clock, client, org_id, metrics, dice, _tasks: tasks })
     }
 
+    /// A name for what this command writes into the state topic.
+    pub fn writer_id(&mut self) -> WriterId {
+        WriterId(self.dice.bytes16())
+    }
+
     /// Resolves the schema and makes a producer.
     ///
     /// # Errors

@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control decode demo doctor encode errand error genesys kafka listen observe publish reconcile replay staging supervisor",
+        "admin app clock config control decode demo doctor encode errand error genesys kafka ledger listen observe publish reconcile replay staging supervisor",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (

@@ -41,6 +41,10 @@ pub(super) struct Wish {
     pub publish: bool,
     /// Keep what was found missing, to print it.
     pub list: bool,
+    /// Add what was read of the time before topics were covered to the facts.
+    pub certify: bool,
+    /// Stay until that was read twice.
+    pub wait: bool,
 }
 
 /// Arguments that were understood.

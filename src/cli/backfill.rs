@@ -7,6 +7,7 @@ use trunkline_protocol::history::{Have, Progress, proven};
 
 use super::ask::{ReadArgs, Reading, Wish, understand};
 use super::history::{Came, all_proven, priced};
+use super::past::Past;
 use super::proof::{at, collect};
 use super::{Output, runtime, say};
 use crate::encode::read as rows;
@@ -18,6 +19,9 @@ use crate::kafka::tail::{From, Passing};
 /// Which range is published.
 #[derive(Args, Debug)]
 pub struct BackfillArgs {
+    /// Stay until history was read twice, an hour apart, of the time before topics were covered.
+    #[arg(long)]
+    wait: bool,
     #[command(flatten)]
     read: ReadArgs,
 }
@@ -26,7 +30,8 @@ pub(super) fn backfill(args: &BackfillArgs, output: Output) -> Result<ExitCode, 
     let _armed = failpoint::arm();
     let have = Have::default();
     let (command, origin) = ("backfill", Origin::Backfill);
-    let wish = Wish { command, origin, have, publish: true, list: false };
+    let (certify, wait) = (true, args.wait);
+    let wish = Wish { command, origin, have, publish: true, list: false, certify, wait };
     let reading = understand(&args.read, &wish)?;
     let quiet = output == Output::Json;
     let (proven, came) = runtime()?.block_on(async {
@@ -37,7 +42,7 @@ pub(super) fn backfill(args: &BackfillArgs, output: Output) -> Result<ExitCode, 
     match came {
         Came::Priced(range, price, limit) => say(&priced(range, price, limit, 0, output)),
         Came::Proven(range) => say(&all_proven(range, output)),
-        Came::Read(progress) => report(&progress, &proven, output),
+        Came::Read(progress, past) => report(&progress, past.as_deref(), &proven, output),
     }
     Ok(ExitCode::Done)
 }
@@ -51,7 +56,7 @@ async fn certified(reading: &Reading) -> Result<IntervalSet, ProcessError> {
     Ok(proven(collect(config, topic, From::Beginning, wanted).await?))
 }
 
-fn report(progress: &Progress, proven: &IntervalSet, output: Output) {
+fn report(progress: &Progress, past: Option<&Past>, proven: &IntervalSet, output: Output) {
     let (range, counts) = (progress.range, progress.counts);
     let overlap = proven.intersect(&range.into());
     match output {
@@ -60,6 +65,7 @@ fn report(progress: &Progress, proven: &IntervalSet, output: Output) {
             line["from_ms"] = range.from.0.into();
             line["to_ms"] = range.to.0.into();
             line["proven_ms"] = overlap.millis().into();
+            line["past"] = past.map_or(serde_json::Value::Null, Past::json);
             say(&line.to_string());
         }
         Output::Text => {
@@ -76,6 +82,9 @@ fn report(progress: &Progress, proven: &IntervalSet, output: Output) {
                 counts.proven,
                 counts.requests
             ));
+            if let Some(past) = past {
+                say(&past.text());
+            }
         }
     }
 }

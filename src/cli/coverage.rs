@@ -31,6 +31,8 @@ struct Stretch {
     level: Option<Level>,
     live: u64,
     restored: u64,
+    /// No socket proves any of it.
+    history_only: bool,
     final_at: Option<i64>,
 }
 
@@ -92,6 +94,7 @@ fn stretches(said: Vec<Certificate>, from: i64, to: i64) -> Vec<Stretch> {
             level: None,
             live: 0,
             restored: 0,
+            history_only: false,
             final_at: None,
         };
         for certificate in said.iter().filter(|c| c.to.0 > from && c.subject.from.0 < to) {
@@ -106,12 +109,13 @@ fn stretches(said: Vec<Certificate>, from: i64, to: i64) -> Vec<Stretch> {
                 level: Some(judgement.level),
                 live: certificate.counts.live,
                 restored: certificate.counts.backfill,
+                history_only: judgement.epochs.is_empty(),
                 final_at: judgement.expected_close_at.map(|at| at.0),
                 ..empty(0, 0)
             };
             let same = |last: &&mut Stretch| {
-                (last.shard, &last.class, last.level, last.to)
-                    == (shard, &class, next.level, next.from)
+                (last.shard, &last.class, last.level, last.history_only, last.to)
+                    == (shard, &class, next.level, next.history_only, next.from)
             };
             match all.last_mut().filter(same) {
                 Some(last) => {
@@ -150,8 +154,9 @@ fn complete(stretches: &[Stretch]) -> (&'static str, Option<i64>) {
 
 fn line(stretch: &Stretch) -> String {
     let level = stretch.level.map_or("not certified yet", Level::as_str);
+    let only = if stretch.history_only { "  from history only" } else { "" };
     format!(
-        "{:<20} {:<20} {level:<20} {:>9} heard {:>7} restored  shard {} {}",
+        "{:<20} {:<20} {level:<20} {:>9} heard {:>7} restored  shard {} {}{only}",
         at(stretch.from),
         at(stretch.to),
         stretch.live,
@@ -165,7 +170,7 @@ fn json(stretch: &Stretch) -> String {
     json!({
         "shard": stretch.shard, "topic_class": stretch.class, "from_ms": stretch.from,
         "to_ms": stretch.to, "level": stretch.level.map(Level::as_str), "count_live": stretch.live,
-        "count_backfill": stretch.restored, "final_at_ms": stretch.final_at,
+        "count_backfill": stretch.restored, "history_only": stretch.history_only, "final_at_ms": stretch.final_at,
     })
     .to_string()
 }

@@ -11,6 +11,7 @@ use trunkline_protocol::history::{Asked, Counts, Estimate, Judge, Progress, esti
 use super::Output;
 use super::ask::{Reading, Wish};
 use super::bar::Bar;
+use super::past::{Means, Past};
 use super::proof::{at, collect};
 use super::state::StateFile;
 use crate::config::Config;
@@ -22,8 +23,8 @@ use crate::reconcile::{RangeError, Ranged, Writer, WriterParts};
 
 /// What came of it.
 pub(super) enum Came {
-    /// It was read.
-    Read(Box<Progress>),
+    /// It was read, and what is known of the time before topics were covered.
+    Read(Box<Progress>, Option<Box<Past>>),
     /// It was only priced: the range, the price, the requests per minute it may use.
     Priced(Interval, Estimate, u32),
     /// All of it is proven.
@@ -43,12 +44,20 @@ impl Reading {
         }
         let mut errand = Errand::start(&self.config, self.limit, &self.timings).await?;
         self.asked.org_id.clone_from(&errand.org_id);
+        let mut past = match wish.certify {
+            true => Past::find(&self.config, &mut errand, self.range).await?.map(Box::new),
+            false => None,
+        };
         let (state, earlier) = self.state.take().unzip();
         let mut progress = match earlier.flatten() {
             Some(progress) => goes_on(progress, &self.asked)?,
             None => {
+                let rest = past.as_ref().map_or(self.range, |past| past.rest(self.range));
                 let available = availability(&errand).await?;
-                let parts = parts(self.range, available, &proven, &self.timings);
+                let parts = match rest.is_empty() {
+                    true => Vec::new(),
+                    false => parts(rest, available, &proven, &self.timings),
+                };
                 let (asked, range) = (self.asked.clone(), self.range);
                 // login, organisation, availability
                 let counts = Counts { requests: 3, ..Counts::default() };
@@ -56,14 +65,30 @@ impl Reading {
             }
         };
         if self.dry_run {
-            let left = progress.parts.get(progress.done..).unwrap_or_default();
-            let price = estimate(left, wish.have.len() as u64, self.limit);
+            let mut left = progress.parts.get(progress.done..).unwrap_or_default().to_vec();
+            if let Some(past) = &past {
+                left.extend(past.parts(availability(&errand).await?));
+            }
+            let price = estimate(&left, wish.have.len() as u64, self.limit);
             return Ok(Came::Priced(self.range, price, self.limit));
         }
         let mut ranged = self.ranged(wish, &mut errand).await?;
         let (have, margin) = (wish.have.clone(), self.timings.margin);
         let judge = Judge { proven, have, margin };
         let bar = Bar::new(progress.parts.len(), quiet);
+        if let Some(past) = &mut past {
+            let mut means = Means {
+                errand: &errand,
+                ranged: &mut ranged,
+                judge: &judge,
+                timings: &self.timings,
+                progress: &mut progress,
+                state: state.as_ref(),
+                bar: &bar,
+                wait: wish.wait,
+            };
+            past.fill(&mut means).await?;
+        }
         while let Some(part) = progress.next() {
             let (done, before) = (progress.done, progress.counts);
             let mut look = |counts: &Counts| bar.show(done, &before, counts);
@@ -75,7 +100,7 @@ impl Reading {
             }
         }
         bar.done();
-        Ok(Came::Read(Box::new(progress)))
+        Ok(Came::Read(Box::new(progress), past))
     }
 
     async fn ranged(&self, wish: &Wish, errand: &mut Errand) -> Result<Ranged, ProcessError> {
@@ -121,7 +146,7 @@ fn goes_on(progress: Progress, asked: &Asked) -> Result<Progress, ProcessError> 
 }
 
 /// Up to when jobs are complete.
-async fn availability(errand: &Errand) -> Result<Option<Wall>, ProcessError> {
+pub(super) async fn availability(errand: &Errand) -> Result<Option<Wall>, ProcessError> {
     let asked =
         errand.client.call(Endpoint::History, Priority::Backfill, |http, token| async move {
             http.details_availability(&token).await
@@ -140,7 +165,7 @@ async fn of_history(config: &Config, from: Wall) -> Result<BTreeSet<EventId>, Pr
     Ok(found.await?.into_iter().collect())
 }
 
-fn failed(error: &RangeError, state: Option<&StateFile>) -> ProcessError {
+pub(super) fn failed(error: &RangeError, state: Option<&StateFile>) -> ProcessError {
     let code = match error {
         RangeError::Platform(PlatformError::Status { status: 401 | 403, .. }) => {
             ExitCode::Permission

@@ -14,6 +14,7 @@ mod gaps;
 mod hear;
 mod history;
 mod leaving;
+mod past;
 mod probe;
 mod proof;
 mod quarantine;

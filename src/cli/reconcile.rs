@@ -32,7 +32,8 @@ pub(super) fn reconcile(args: &ReconcileArgs, output: Output) -> Result<ExitCode
     let _armed = failpoint::arm();
     let have = have(&args.have)?;
     let (command, origin, publish) = ("reconcile", Origin::Reconcile, args.repair);
-    let wish = Wish { command, origin, have, publish, list: true };
+    let (certify, wait) = (false, false);
+    let wish = Wish { command, origin, have, publish, list: true, certify, wait };
     let reading = understand(&args.read, &wish)?;
     // a warehouse may lack what sockets heard, so nothing is left out as proven
     let quiet = output == Output::Json;
@@ -46,7 +47,7 @@ pub(super) fn reconcile(args: &ReconcileArgs, output: Output) -> Result<ExitCode
             say(&all_proven(range, output));
             Ok(ExitCode::Done)
         }
-        Came::Read(progress) => {
+        Came::Read(progress, _) => {
             report(&progress, wish.have.len(), output);
             let lacking = !progress.found.is_empty() && !args.repair;
             Ok(if lacking { ExitCode::Failed } else { ExitCode::Done })

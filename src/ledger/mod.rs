@@ -4,6 +4,7 @@
 //! are the complement. See `trunkline_protocol::ledger`.
 
 mod around;
+mod beside;
 mod kept;
 pub mod past;
 pub(crate) mod startup;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::{oneshot, watch};
-use trunkline_protocol::domain::{EventId, GapId, Mono, Wall, WriterId};
+use trunkline_protocol::domain::{EventId, GapCause, GapId, Mono, Wall, WriterId};
 use trunkline_protocol::ground::Ground;
 use trunkline_protocol::ledger::{
     Action, Fact, Gap, Keeper, Known, News, Owner, Ownership, ShardLedger, Stamped, VERSION,
@@ -24,6 +25,7 @@ use trunkline_protocol::server_time::Reading;
 use trunkline_protocol::standby::{Charge, Roster};
 use trunkline_protocol::timings::Timings;
 
+pub use beside::{Beside, Book};
 pub use startup::{LedgerError, Note, Understood, understand};
 
 use self::kept::Kept;
@@ -418,7 +420,11 @@ impl Ledger {
         for (shard, ledger) in self.keeper.shards() {
             let proven_to_ms = self.keeper.watermark(*shard);
             proven_to_ms.into_iter().for_each(|at| self.metrics.watermark(*shard, at));
-            let open = ledger.gaps().values().filter(|gap| gap.repair.outcome.is_none());
+            // what somebody asked about before anything was covered troubles nobody while it is read
+            let troubles = |gap: &&Gap| {
+                gap.repair.outcome.is_none() && gap.cause != GapCause::BeforeActivation
+            };
+            let open = ledger.gaps().values().filter(troubles);
             let gaps: Vec<Gap> = open.cloned().collect();
             self.metrics.open_gaps(*shard, gaps.len());
             oldest = gaps.iter().map(|gap| gap.from).chain(oldest).min();

@@ -3,6 +3,7 @@
 //! used, and records wait while live ones do.
 
 mod audit;
+mod past;
 mod range;
 mod reader;
 mod writer;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 use trunkline_protocol::domain::facts::Facts;
-use trunkline_protocol::domain::{Disposition, EventId, Origin};
+use trunkline_protocol::domain::{Disposition, EventId, GapId, Origin};
 use trunkline_protocol::history::{Counts, Found, Judge, Part, Row, Verdict};
 use trunkline_protocol::ledger::Source;
 use trunkline_protocol::timings::Timings;
@@ -79,9 +79,9 @@ impl From<ReadError> for RangeError {
 }
 
 /// A page's records are acknowledged within this.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// So often a part is tried in all.
-const TRIES: u32 = 5;
+pub(super) const TRIES: u32 = 5;
 
 impl Ranged {
     /// Reads a part; what fails for a reason that may pass is tried again. `look` is shown the counts
@@ -181,7 +181,7 @@ impl Ranged {
                     if self.list {
                         found.insert(read.id().to_owned(), outline(&shown, &facts));
                     }
-                    self.publish(row.get(), part.source, &facts, counts, written).await?;
+                    self.publish(row.get(), (part.source, None), &facts, counts, written).await?;
                 }
             }
             counts.rows += 1;
@@ -194,28 +194,28 @@ impl Ranged {
         Ok(())
     }
 
-    async fn publish(
+    /// `gap` is the one it fills; a range that nobody asked certificates of fills none.
+    pub(super) async fn publish(
         &mut self,
         row: &str,
-        source: Source,
+        (source, gap): (Source, Option<GapId>),
         facts: &Facts<'_>,
         counts: &mut Counts,
         written: &mut BTreeSet<EventId>,
-    ) -> Result<(), RangeError> {
-        let Some(writer) = &mut self.writer else { return Ok(()) };
-        // it fills no gap that anybody recorded
-        let event = writer.event(row, source, self.origin, None);
+    ) -> Result<bool, RangeError> {
+        let Some(writer) = &mut self.writer else { return Ok(false) };
+        let event = writer.event(row, source, self.origin, gap);
         if written.contains(&event.id) {
-            return Ok(());
+            return Ok(true); // by an earlier try
         }
         if !self.there.insert(event.id) {
             counts.already_there += 1;
-            return Ok(());
+            return Ok(false);
         }
         writer.write(&event, facts).await?;
         written.insert(event.id);
         counts.written += 1;
-        Ok(())
+        Ok(true)
     }
 }
 

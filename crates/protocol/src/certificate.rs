@@ -98,6 +98,9 @@ impl<'a> Judge<'a> {
     #[must_use]
     pub fn new(ledger: &'a ShardLedger, class: &str) -> Self {
         let (once, twice) = ledger.class_coverage(class);
+        // nobody is held back where nothing is wanted, and nothing is proven there
+        let wanted: IntervalSet = ledger.class_wanted(class).into_iter().collect();
+        let (once, twice) = (once.intersect(&wanted), twice.intersect(&wanted));
         let gaps = ledger.gaps().values().filter(|gap| gap.class == class);
         let recorded: IntervalSet = gaps.clone().map(gap_interval).collect();
         let gaps = gaps.map(|gap| (gap_interval(gap), gap)).collect();

@@ -13,8 +13,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 use crate::certificate::{Judge, Judgement};
-use crate::domain::{EpochId, EventId, GapId, Interval, Origin, Wall};
-use crate::ledger::{Contradiction, Fact, ShardLedger, Stamped};
+use crate::domain::{EpochId, EventId, GapCause, GapId, Interval, Origin, Wall};
+use crate::ledger::{Contradiction, Fact, Gap, ShardLedger, Stamped};
 use crate::tally::{Tally, Total};
 use crate::timings::Timings;
 
@@ -95,6 +95,8 @@ pub struct Certifier {
     heard: BTreeMap<Wall, Heard>,
     quarantined: BTreeMap<Wall, BTreeMap<EpochId, Tally>>,
     restored: BTreeMap<GapId, Tally>,
+    /// Gaps whose ids are forgotten: a month of history has many.
+    given_up: BTreeSet<GapId>,
     /// The output topics are read from here on.
     read_since: Wall,
     /// Intervals from here on are counted, and these.
@@ -129,6 +131,7 @@ impl Certifier {
             heard: BTreeMap::new(),
             quarantined: BTreeMap::new(),
             restored: BTreeMap::new(),
+            given_up: BTreeSet::new(),
             read_since: Wall(i64::MAX),
             count_from: Wall(i64::MAX),
             recount: BTreeSet::new(),
@@ -206,7 +209,10 @@ impl Certifier {
         let further = further.copied();
         // records of gaps that are not closed were written after the gap was recorded
         let gaps = self.shards.values().flat_map(|ledger| ledger.gaps().values());
-        let open = gaps.filter(|gap| gap.repair.outcome.is_none()).map(|gap| gap.recorded_at);
+        // those that somebody asked about may stay open for good; what they hold is read when it is said
+        let asked = |gap: &&Gap| gap.cause == GapCause::BeforeActivation;
+        let open = gaps.filter(|gap| gap.repair.outcome.is_none() && !asked(gap));
+        let open = open.map(|gap| gap.recorded_at);
         let unsaid = self.open(now);
         let unsaid = unsaid.iter().flat_map(|(subject, _, judgement)| {
             let gaps = self.shards.get(&subject.shard).map(ShardLedger::gaps);
@@ -250,6 +256,7 @@ impl Certifier {
         self.heard.clear();
         self.quarantined.clear();
         self.restored.clear();
+        self.given_up.clear();
     }
 
     /// Whether counts are missing that only lie further back in the topics.
@@ -330,7 +337,9 @@ impl Certifier {
             let Some(counts) = self.counts(&subject, &judgement, known) else {
                 let gaps = self.shards.get(&subject.shard).map(ShardLedger::gaps);
                 let gaps = judgement.gaps.iter().filter_map(|gap| gaps?.get(gap));
-                let unread = gaps.filter(|gap| gap.recorded_at < self.read_since);
+                let unread = gaps.filter(|gap| {
+                    gap.recorded_at < self.read_since || self.given_up.contains(&gap.gap)
+                });
                 self.unread_gaps.extend(unread.map(|gap| (gap.gap, gap.recorded_at)));
                 let slot = self.slot(subject.from);
                 self.late.extend(self.changed.contains(&slot).then_some(slot));
@@ -390,7 +399,8 @@ impl Certifier {
         let settled = at.minus(self.timings.gap_patience);
         for (shard, ledger, class, wanted) in self.wanted() {
             let (judge, missed) = (Judge::new(ledger, &class), ledger.missed(&class));
-            for interval in self.intervals(wanted, settled) {
+            let past = self.past(ledger, &class);
+            for interval in past.into_iter().chain(self.intervals(wanted, settled)) {
                 if !judge.is_accounted_for(interval) {
                     continue;
                 }
@@ -417,12 +427,17 @@ impl Certifier {
         known: Option<&Certificate>,
     ) -> Option<Counts> {
         let slot = self.slot(subject.from);
-        let mut counts =
-            if self.is_counted(slot) { self.live(subject) } else { known?.counts.clone() };
-        let gaps = self.shards.get(&subject.shard)?.gaps();
+        let ledger = self.shards.get(&subject.shard)?;
+        let is_past = ledger.past(&subject.class).any(|past| past.contains(subject.from));
+        let mut counts = match is_past {
+            true => Counts::default(), // no socket was to hear anything
+            false if self.is_counted(slot) => self.live(subject),
+            false => known?.counts.clone(),
+        };
+        let gaps = ledger.gaps();
         let mut restored = Tally::default();
         for id in &judgement.gaps {
-            if gaps.get(id)?.recorded_at < self.read_since {
+            if gaps.get(id)?.recorded_at < self.read_since || self.given_up.contains(id) {
                 return None;
             }
             self.restored.get(id).into_iter().for_each(|tally| restored.absorb(tally));
@@ -467,6 +482,16 @@ impl Certifier {
         heard.retain(|part, _| self.is_counted(self.slot(*part)));
         quarantined.retain(|part, _| self.is_counted(self.slot(*part)));
         (self.heard, self.quarantined) = (heard, quarantined);
+        let gaps = self.shards.values().flat_map(|ledger| ledger.gaps().values());
+        let asked = gaps.filter(|gap| gap.cause == GapCause::BeforeActivation);
+        let closed = asked.filter(|gap| gap.repair.outcome.is_some()).map(|gap| gap.gap);
+        let owed = |id: &GapId| self.changed_gaps.contains(id) || self.unread_gaps.contains_key(id);
+        let done: Vec<GapId> = closed.filter(|id| !owed(id)).collect();
+        for id in done {
+            if self.restored.remove(&id).is_some() {
+                self.given_up.insert(id);
+            }
+        }
     }
 
     /// Whether the ids of an interval are known.
@@ -513,6 +538,19 @@ impl Certifier {
         i64::try_from(self.timings.certificate_interval.as_millis()).unwrap_or(i64::MAX).max(1)
     }
 
+    /// The parts of certificate intervals before a class was wanted that somebody asked history about.
+    fn past(&self, ledger: &ShardLedger, class: &str) -> Vec<Interval> {
+        let mut parts = Vec::new();
+        for Interval { mut from, to } in ledger.past(class) {
+            while from < to {
+                let end = Wall(self.slot(from).0 + self.length()).min(to);
+                parts.push(Interval::new(from, end));
+                from = end;
+            }
+        }
+        parts
+    }
+
     /// The certificate intervals of what is wanted that are over, and as far back as history reaches.
     fn intervals(&self, wanted: Interval, now: Wall) -> impl Iterator<Item = Interval> + use<> {
         let oldest = self.slot(now.minus(self.timings.history_reach));
@@ -535,8 +573,8 @@ fn raise(offsets: &mut BTreeMap<i32, i64>, partition: i32, end: i64) {
 mod tests {
     use super::*;
     use crate::certificate::Level;
-    use crate::domain::{GapCause, SetDigest, WriterId};
-    use crate::ledger::{Gap, Repair, VERSION, Want};
+    use crate::domain::{Outcome, SetDigest, WriterId};
+    use crate::ledger::{Reading, Repair, Source, VERSION, Want};
 
     const CLASS: &str = "v2.routing.queues.{id}.conversations";
     const TOPIC: &str = "v2.routing.queues.q.conversations";
@@ -846,6 +884,84 @@ mod tests {
         assert_eq!(mended.len(), late.len());
         assert!(mended.iter().all(|certificate| certificate.revision == 3));
         assert_eq!(first.certify(now), []);
+    }
+
+    /// What somebody asked about: an hour and a half before the class was covered, up to there.
+    fn past(outcome: Option<Outcome>) -> Fact {
+        let read = |at| Reading {
+            at: Wall(at),
+            source: Source::Jobs,
+            digest: "d".to_owned(),
+            rows: 1,
+            written: 1,
+            complete_to: Some(Wall(103 * H)),
+            missing: 0,
+        };
+        let reads = outcome.map_or(Vec::new(), |_| vec![read(104 * H), read(105 * H)]);
+        Fact::Gap(Gap {
+            gap: GapId([7; 16]),
+            class: CLASS.to_owned(),
+            topics: Vec::new(),
+            from: Wall(98 * H + H / 2),
+            to: Some(Wall(100 * H + H / 6)),
+            cause: GapCause::BeforeActivation,
+            recorded_at: Wall(104 * H),
+            repair: Repair { reads, outcome, closed_at: outcome.map(|_| Wall(105 * H)) },
+        })
+    }
+
+    #[test]
+    fn the_time_before_a_class_was_covered_is_certified_from_history_once_it_was_asked_for() {
+        let mut certifier = covered(101 * H);
+        let now = Wall(101 * H + H / 2);
+        certifier.reads_from(Wall(100 * H), now);
+        certifier.seen(record(1, 1, 100 * H + H / 6 - 1)); // while the socket joined
+        certifier.seen(record(2, 2, 100 * H + H / 2));
+        assert_eq!(words(&certifier.certify(now)), [(100, 101, 1, Level::LiveSingle, 1)]);
+        tell(&mut certifier, past(None));
+        certifier.seen(restored(9, 9));
+        let spans = |made: &[Certificate]| -> Vec<(i64, i64, Level, u64, u64)> {
+            let span = |c: &Certificate| {
+                let level = c.judgement.level;
+                (c.subject.from.0, c.to.0, level, c.counts.live, c.counts.backfill)
+            };
+            made.iter().map(span).collect()
+        };
+        let said = |level| {
+            let [a, b, c, d] = [98 * H + H / 2, 99 * H, 100 * H, 100 * H + H / 6];
+            [(a, b, level, 0, 1), (b, c, level, 0, 1), (c, d, level, 0, 1)]
+        };
+        assert_eq!(spans(&certifier.certify(now)), said(Level::Open));
+        tell(&mut certifier, past(Some(Outcome::Reconciled)));
+        let made = certifier.certify(now);
+        assert_eq!(spans(&made), said(Level::Reconciled));
+        assert!(made.iter().all(|c| c.revision == 2 && c.judgement.epochs.is_empty()));
+        assert_eq!(certifier.certify(now), []);
+        // its ids are forgotten: what comes later is counted after another reading
+        certifier.seen(Seen { id: EventId([8; 16]), ..restored(10, 8) });
+        assert_eq!(certifier.certify(now), []);
+        assert!(certifier.must_read_again());
+        let from = certifier.read_from(now);
+        assert_eq!(from, Wall(101 * H), "no hour that nobody heard is read again for live records");
+        certifier.reads_from(from, now);
+    }
+
+    #[test]
+    fn a_past_that_was_closed_while_nobody_certified_is_certified_from_its_own_records_on() {
+        let mut old = covered(104 * H);
+        let now = Wall(104 * H + H / 2);
+        old.reads_from(Wall(100 * H), now);
+        let made = old.certify(now);
+        let mut new = covered(104 * H);
+        made.into_iter().for_each(|certificate| new.published(certificate));
+        tell(&mut new, past(Some(Outcome::Partial)));
+        let from = new.read_from(now);
+        assert_eq!(from, Wall(104 * H), "when the past was recorded, not when it was");
+        new.reads_from(from, now);
+        new.seen(restored(9, 9));
+        let made = new.certify(now);
+        assert_eq!(made.len(), 3);
+        assert!(made.iter().all(|c| c.judgement.level == Level::Partial && c.counts.backfill == 1));
     }
 
     #[test]

@@ -9,7 +9,7 @@
 //! never closed on a reading that history itself does not call complete (I7): the first empty answer
 //! is how most repairs lose events.
 
-use crate::domain::{Outcome, TopicClass, Wall};
+use crate::domain::{GapCause, Outcome, TopicClass, Wall};
 use crate::ledger::{Gap, Reading, Source};
 use crate::seeded::{Bug, planted};
 use crate::timings::Timings;
@@ -37,6 +37,9 @@ const READS_AT_MOST: usize = 4;
 #[must_use]
 pub fn step(gap: &Gap, available: Option<Wall>, now: Wall, timings: &Timings) -> Step {
     let Some(end) = gap.to else { return Step::Growing };
+    if gap.cause == GapCause::BeforeActivation {
+        return Step::Done; // whoever asked for it reads it: see `history::past`
+    }
     if gap.repair.outcome.is_some() {
         return read_again(gap, end, now, timings);
     }
@@ -85,7 +88,13 @@ pub fn is_provisional(gap: &Gap) -> bool {
 /// When a gap will be closed, if history behaves as it usually does.
 #[must_use]
 pub fn expected_close(gap: &Gap, timings: &Timings) -> Option<Wall> {
-    Some(gap.to?.plus(timings.jobs_after).plus(timings.read_spacing))
+    let usual = gap.to?.plus(timings.jobs_after);
+    if gap.cause != GapCause::BeforeActivation {
+        return Some(usual.plus(timings.read_spacing));
+    }
+    // long over when it is read first
+    let read = gap.repair.reads.iter().map(|reading| reading.at).max();
+    Some(usual.max(read.unwrap_or(gap.recorded_at)).plus(timings.read_spacing))
 }
 
 /// Readings of a history that called itself complete beyond the gap's end and the margin.
@@ -96,7 +105,8 @@ fn authoritative(gap: &Gap, complete: Wall) -> impl Iterator<Item = &Reading> {
     gap.repair.reads.iter().filter(beyond)
 }
 
-fn verdict(gap: &Gap, complete: Wall, timings: &Timings) -> Option<Outcome> {
+/// What the readings so far make of it, if they suffice.
+pub(crate) fn verdict(gap: &Gap, complete: Wall, timings: &Timings) -> Option<Outcome> {
     let reads: Vec<&Reading> = authoritative(gap, complete).collect();
     let last = reads.last()?;
     if planted(Bug::CloseEarly) {
@@ -145,7 +155,7 @@ fn read_again(gap: &Gap, end: Wall, now: Wall, timings: &Timings) -> Step {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::{GapCause, GapId};
+    use crate::domain::GapId;
     use crate::ledger::Repair;
 
     const MIN: i64 = 60_000;

@@ -41,6 +41,13 @@ pub fn cells(
         for cell in &mut cells {
             let whole = Interval::new(cell.from, Wall((cell.from.0 + step).min(now.0)));
             let mut part = whole.intersect(wanted);
+            for past in ledger.past(&class).map(|past| past.intersect(whole)) {
+                if !past.is_empty() {
+                    let judged = judge.judge(past, &missed, timings);
+                    cell.level = cell.level.max(Some(judged.level));
+                    cell.gaps += judged.gaps.len();
+                }
+            }
             let known = judge.accounted_to(part);
             if now.0 - known.0 < SETTLING_MS {
                 part = part.intersect(Interval::new(part.from, known));

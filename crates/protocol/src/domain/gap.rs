@@ -38,13 +38,15 @@ pub enum GapCause {
     ProviderOutage,
     /// The configuration asked for less.
     Config,
+    /// No topic of the class had been covered yet: recorded only where somebody asked for it.
+    BeforeActivation,
     /// None of the others is known to be true.
     Unknown,
 }
 
 impl GapCause {
     /// Every cause, in the order they are shown.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::Close,
         Self::HalfOpen,
         Self::ClosingNotice,
@@ -60,6 +62,7 @@ impl GapCause {
         Self::LateTopic,
         Self::ProviderOutage,
         Self::Config,
+        Self::BeforeActivation,
         Self::Unknown,
     ];
 
@@ -82,6 +85,7 @@ impl GapCause {
             Self::LateTopic => "late_topic",
             Self::ProviderOutage => "provider_outage",
             Self::Config => "config",
+            Self::BeforeActivation => "before_activation",
             Self::Unknown => "unknown",
         }
     }

@@ -12,6 +12,7 @@ mod agenda;
 mod campaign;
 mod have;
 mod hours;
+pub mod past;
 mod progress;
 mod proven;
 mod range;

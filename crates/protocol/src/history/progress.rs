@@ -100,6 +100,13 @@ impl Progress {
 
     /// A part was read.
     pub fn read(&mut self, counts: Counts, found: BTreeMap<String, Found>) {
+        self.add(counts);
+        self.found.extend(found); // a later part knows more of a conversation
+        self.done += 1;
+    }
+
+    /// Something beside the parts was read.
+    pub fn add(&mut self, counts: Counts) {
         let sum = &mut self.counts;
         sum.rows += counts.rows;
         sum.present += counts.present;
@@ -108,8 +115,6 @@ impl Progress {
         sum.already_there += counts.already_there;
         sum.unreadable += counts.unreadable;
         sum.requests += counts.requests;
-        self.found.extend(found); // a later part knows more of a conversation
-        self.done += 1;
     }
 }
 

@@ -14,8 +14,8 @@ use super::{
     VERSION, Want,
 };
 use crate::domain::{
-    EndReason, EpochId, EventId, GapId, Interval, IntervalSet, Leg, Outcome, SetDigest, Timeline,
-    Wall, WriterId,
+    EndReason, EpochId, EventId, GapCause, GapId, Interval, IntervalSet, Leg, Outcome, SetDigest,
+    Timeline, Wall, WriterId,
 };
 use crate::identity::first_half;
 use crate::seeded::{Bug, planted};
@@ -603,7 +603,7 @@ impl Keeper {
         let mut open: BTreeMap<GapId, Gap> = ledger
             .gaps()
             .iter()
-            .filter(|(_, gap)| gap.repair.outcome.is_none() && !is_fixed(gap))
+            .filter(|(_, gap)| gap.repair.outcome.is_none() && !is_fixed(gap) && !is_past(gap))
             .map(|(id, gap)| (*id, gap.clone()))
             .collect();
         let mut facts = Vec::new();
@@ -669,6 +669,11 @@ fn is_fixed(gap: &Gap) -> bool {
         Some(Outcome::Covered) => false, // by claims, which count for themselves
         None => gap.to.is_some() && !gap.repair.reads.is_empty(),
     }
+}
+
+/// Whether it is none of our holes: somebody asked for the time before anything was wanted.
+fn is_past(gap: &Gap) -> bool {
+    gap.cause == GapCause::BeforeActivation
 }
 
 /// Empty while it grows.

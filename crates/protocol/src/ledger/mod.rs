@@ -238,6 +238,26 @@ impl ShardLedger {
         topics.map(|(topic, _)| topic.clone()).collect()
     }
 
+    /// Intervals before topics of a class were wanted that somebody asked history about.
+    pub fn past<'a>(&'a self, class: &'a str) -> impl Iterator<Item = Interval> + 'a {
+        let asked = move |gap: &&Gap| gap.cause == GapCause::BeforeActivation && gap.class == class;
+        let bounds = |gap: &Gap| Some(Interval::new(gap.from, gap.to?));
+        self.gaps.values().filter(asked).filter_map(bounds)
+    }
+
+    /// Since when topics of a class are covered at the earliest: before that nobody was to hear any.
+    #[must_use]
+    pub fn activation(&self, class: &str) -> Option<Wall> {
+        let of_class = |set: &SetDigest| {
+            let topics = self.sets.get(set);
+            topics.is_some_and(|all| all.iter().any(|topic| crate::topic::class_of(topic) == class))
+        };
+        let started = self.epochs.values().filter_map(|epoch| epoch.start);
+        // a topic that came again is wanted from then on, and was heard before
+        let heard = started.filter(|start| of_class(&start.set)).map(|start| start.from).min();
+        min_some(self.class_wanted(class).map(|wanted| wanted.from), heard)
+    }
+
     /// Every set of topics.
     pub fn sets(&self) -> impl Iterator<Item = (&SetDigest, &BTreeSet<String>)> {
         self.sets.iter()

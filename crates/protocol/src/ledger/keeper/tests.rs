@@ -339,3 +339,34 @@ fn coverage_that_is_doubted_after_it_closed_a_gap_opens_another_one() {
     assert_eq!(open.len(), 1, "{:?}", bench.gaps());
     assert!(open[0].from <= Wall(60 * S) && open[0].to == Some(Wall(85 * S)), "{open:?}");
 }
+
+#[test]
+fn a_past_that_somebody_asked_about_is_neither_closed_nor_taken_for_a_hole() {
+    let mut bench = Bench::of(1);
+    bench.tell(0, News::Wanted { shards: vec![topics(&[Q])], looked_before: Some(Wall(0)) });
+    let past = Gap {
+        gap: GapId([9; 16]),
+        class: crate::topic::class_of(Q),
+        topics: Vec::new(),
+        from: Wall(-500 * S),
+        to: Some(Wall(0)),
+        cause: GapCause::BeforeActivation,
+        recorded_at: Wall(S),
+        repair: Repair::default(),
+    };
+    let fact = Fact::Gap(past.clone());
+    let stamped = Stamped { v: VERSION, shard: 0, writer: WriterId([2; 16]), fact };
+    bench.keeper.read(&stamped, Wall(S));
+    // nothing hears from the start on: a hole of its own, that begins where the past ends
+    bench.run(60 * S);
+    let gaps = bench.gaps();
+    assert_eq!(gaps.len(), 2);
+    assert!(gaps.contains(&past), "{gaps:?}");
+    bench.begin(70 * S, 1, &[Q], None);
+    bench.run(200 * S);
+    let (old, new): (Vec<Gap>, Vec<Gap>) = bench.gaps().into_iter().partition(|gap| *gap == past);
+    assert_eq!((old.len(), new.len()), (1, 1));
+    assert_eq!((new[0].from, new[0].to), (Wall(0), Some(Wall(75 * S))));
+    let unfinished = bench.keeper.unfinished(Wall(200 * S));
+    assert!(unfinished.iter().all(|known| known.gap.gap != past.gap), "others read it");
+}
