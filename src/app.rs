@@ -4,7 +4,7 @@ mod queue;
 mod schemas;
 mod staging;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -29,7 +29,7 @@ use crate::certify::{Certify, CertifySettings};
 use crate::clock::Clock;
 use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, Schedule, Secret};
 use crate::control::direct::{self, DirectSettings};
-use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings};
+use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings, Wanted};
 use crate::decode::open::Opener;
 use crate::encode::proof::{ProofEncoder, ProofSource};
 use crate::encode::schemas::{CONVERSATION_EVENT, COVERAGE_CERTIFICATE, GAP_RECORD};
@@ -436,7 +436,7 @@ fn audit_parts(config: &Config, ledger: &Ledger) -> Option<Box<AuditParts>> {
             looks: ledger.looks(),
             kafka: kafka_settings(config),
             events_topic: config.kafka.events_topic.clone(),
-            whole_org: config.subscriptions.queues == Ids::Word(IdsWord::Discover),
+            whole_org: config.subscriptions.whole_org(),
         })
     })
 }
@@ -806,24 +806,25 @@ pub fn topic_settings(config: &Config) -> TopicSettings {
         Ids::Word(IdsWord::None) => Source::None,
         Ids::List(ids) => Source::Ids(ids.clone()),
     };
+    let subscriptions = &config.subscriptions;
     TopicSettings {
-        queues: source(&config.subscriptions.queues),
-        users: source(&config.subscriptions.users),
-        extra: config.subscriptions.topics.clone(),
-        refresh: Duration::from_secs(config.subscriptions.refresh_secs.max(1)),
+        queues: source(&subscriptions.queues),
+        users: source(&subscriptions.users),
+        queue_filter: subscriptions.queue_filter.filter(),
+        user_filter: subscriptions.user_filter.filter(),
+        media: subscriptions.media.iter().map(|media| media.as_str()).collect(),
+        extra: subscriptions.topics.clone(),
+        refresh: Duration::from_secs(subscriptions.refresh_secs.max(1)),
         requests_per_minute: config.genesys.requests_per_minute
             / config.genesys.processes_per_client.max(1),
     }
 }
 
-/// What would be subscribed, by shard.
+/// What would be subscribed, by shard, and what of the listings it is.
 ///
 /// # Errors
 /// When a permission is refused, or the platform does not answer.
-pub async fn plan(
-    config: &Config,
-    clients: &[Client],
-) -> Result<Vec<BTreeSet<String>>, ProcessError> {
+pub async fn plan(config: &Config, clients: &[Client]) -> Result<Wanted, ProcessError> {
     let Some(client) = clients.first() else {
         return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
     };

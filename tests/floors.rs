@@ -90,7 +90,8 @@ const OWNERS: &[(&str, &[&str])] = &[
 ];
 
 /// What the crate of rules may depend on.
-const RULES_DEPEND_ON: &str = "blake3 crc32c hmac memchr serde serde_json sha2 thiserror wide";
+const RULES_DEPEND_ON: &str =
+    "blake3 crc32c hmac memchr serde serde_json sha2 thiserror wide wildmatch";
 /// What a rule must not contain.
 const RULES_AVOID: &[&str] = &["async fn", "async move", ".await", "::now()", "rand::"];
 /// Parts of std a rule must not name, in a brace group or alone.

@@ -5,6 +5,7 @@ mod change;
 pub mod load;
 mod privacy;
 mod secret;
+mod subscriptions;
 mod validate;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ pub use change::Change;
 pub use load::{ConfigError, Mistake, load};
 pub use privacy::{Privacy, PrivacyRule, QuarantineConfig, QuarantineRaw};
 pub use secret::Secret;
+pub use subscriptions::{FilterConfig, Ids, IdsWord, Media, Subscriptions};
 
 /// The whole configuration.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -181,40 +183,6 @@ pub struct Direct {
     pub connections: u8,
     /// Silence after which a connection counts as half-open.
     pub silence_secs: u64,
-}
-
-/// Which topics.
-#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Subscriptions {
-    /// `discover`, `none` or a list of queue ids.
-    pub queues: Ids,
-    /// `discover`, `none` or a list of user ids.
-    pub users: Ids,
-    /// Further topics, verbatim.
-    pub topics: Vec<String>,
-    /// Between two looks at the platform's listings, at least: they take a tenth of the budget at most.
-    pub refresh_secs: u64,
-}
-
-/// Where ids come from.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(untagged)]
-pub enum Ids {
-    /// `discover` or `none`.
-    Word(IdsWord),
-    /// A list.
-    List(Vec<String>),
-}
-
-/// See [`Ids`].
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-pub enum IdsWord {
-    /// Ask the platform and follow it.
-    Discover,
-    /// No such topics.
-    None,
 }
 
 /// The broker.
@@ -479,17 +447,6 @@ impl Default for EventBridge {
             visibility_secs: 120,
             in_flight_messages: 1_000,
             receivers: 2,
-        }
-    }
-}
-
-impl Default for Subscriptions {
-    fn default() -> Self {
-        Self {
-            queues: Ids::Word(IdsWord::Discover),
-            users: Ids::Word(IdsWord::Discover),
-            topics: Vec::new(),
-            refresh_secs: 60,
         }
     }
 }

@@ -2,6 +2,7 @@
 
 mod eventbridge;
 mod staging;
+mod subscriptions;
 
 use std::path::Path;
 
@@ -35,6 +36,7 @@ pub(super) fn check(
         registry(config, &mut wrong);
         staging::check(&mut config.staging, &mut wrong);
     }
+    subscriptions::check(config, &mut wrong);
     proxy(&mut config.genesys.proxy, &mut wrong);
     if config.privacy.preset.is_none() {
         wrong(

@@ -29,7 +29,7 @@ use crate::supervisor::{Supervisor, Uninvited};
 
 pub use client::{Client, ClientSettings, Refused};
 pub use hints::Hints;
-pub use topics::{Source, TopicSettings};
+pub use topics::{Found, Source, TopicSettings, Wanted};
 
 /// What control needs.
 #[derive(Clone)]
@@ -243,15 +243,16 @@ impl Control {
         }
     }
 
-    /// What would be subscribed, once: the plan and the refused, without opening a socket.
+    /// What would be subscribed, once, without opening a socket.
     ///
     /// # Errors
     /// What the platform said.
     pub async fn wanted(
         topics: &TopicSettings,
         client: &Client,
-    ) -> Result<Vec<BTreeSet<String>>, crate::genesys::PlatformError> {
-        let (wanted, _) = topics::discover(topics, client).await?;
-        Ok(subscriptions::plan(&subscriptions::combine(&wanted), &[]))
+    ) -> Result<Wanted, crate::genesys::PlatformError> {
+        let found = topics::discover(topics, client).await?;
+        let plan = subscriptions::plan(&subscriptions::combine(&found.topics), &[]);
+        Ok(Wanted { plan, found })
     }
 }

@@ -14,7 +14,7 @@ use super::{Finding, PATIENCE, Verdict, Wish};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::control::Control;
+use crate::control::{Control, Wanted};
 use crate::genesys::PlatformError;
 use crate::genesys::http::Http;
 use crate::observe::flow::Flow;
@@ -67,8 +67,8 @@ pub(super) async fn examine(config: &Config, wish: Wish) -> Vec<Finding> {
     if config.genesys.mode == Mode::Direct {
         return findings;
     }
-    let plan = match plan(config, &http, clock).await {
-        Ok(plan) => plan,
+    let Wanted { plan, found } = match wanted(config, &http, clock).await {
+        Ok(wanted) => wanted,
         Err(finding) => {
             findings.push(finding);
             return findings;
@@ -83,6 +83,13 @@ pub(super) async fn examine(config: &Config, wish: Wish) -> Vec<Finding> {
         ),
         topics => Finding::ok("topics", format!("{topics} topics in {} shards", plan.len())),
     });
+    findings.extend(found.idle().into_iter().map(|(option, pattern, listed)| {
+        Finding::warn(
+            "topics",
+            format!("{option} holds {pattern:?}, which matches none of {listed}"),
+            "correct the pattern, or take it out",
+        )
+    }));
     let seats = app::seats(config, plan.len());
     let each = seats.each();
     for client in &mut known {
@@ -148,21 +155,17 @@ fn clocks(clock: Clock) -> Finding {
     }
 }
 
-/// What would be subscribed, by shard.
-async fn plan(
-    config: &Config,
-    http: &Http,
-    clock: Clock,
-) -> Result<Vec<BTreeSet<String>>, Finding> {
+/// What would be subscribed.
+async fn wanted(config: &Config, http: &Http, clock: Clock) -> Result<Wanted, Finding> {
     let timings = Timings::default();
     let metrics = Metrics::new(Flow::new());
     let (mut tasks, mut dice) = (Supervisor::new(), Dice::new(0));
     let clients = app::clients(config, http, &timings, clock, &metrics, &mut dice, &mut tasks);
-    let Some(client) = clients.first() else { return Ok(Vec::new()) };
+    let Some(client) = clients.first() else { return Ok(Wanted::default()) };
     let settings = app::topic_settings(config);
     let asked = tokio::time::timeout(PATIENCE * 3, Control::wanted(&settings, client)).await;
     match asked {
-        Ok(Ok(plan)) => Ok(plan),
+        Ok(Ok(wanted)) => Ok(wanted),
         Ok(Err(error)) => {
             let permission = "routing:queue:view for subscriptions.queues: discover, directory:user:view for users";
             Err(unanswered("topics", &error, permission))

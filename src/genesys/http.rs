@@ -14,6 +14,7 @@ use crate::proxy::{Proxies, ProxySettings};
 
 use super::headers::{self, Window};
 use super::{Created, Listed, PlatformError, Subscribed, Token};
+use trunkline_protocol::discovery::{Division, Object};
 use trunkline_protocol::subscriptions::Answered;
 
 /// Speaks to one platform. Cheap to clone.
@@ -67,8 +68,21 @@ struct IdBody {
 #[serde(rename_all = "camelCase")]
 struct PageBody {
     #[serde(default)]
-    entities: Vec<IdBody>,
+    entities: Vec<ObjectBody>,
     page_count: Option<u32>,
+}
+
+#[derive(Deserialize)]
+struct ObjectBody {
+    id: String,
+    name: Option<String>,
+    division: Option<DivisionBody>,
+}
+
+#[derive(Deserialize)]
+struct DivisionBody {
+    id: String,
+    name: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -225,23 +239,23 @@ impl Http {
         (body.map(|(body, _)| body.entities.into_iter().map(|topic| topic.id).collect()), window)
     }
 
-    /// One page of ids of a listing, e.g. `/api/v2/routing/queues`; and whether it is the last.
+    /// One page of a listing, e.g. `/api/v2/routing/queues`; and whether it is the last.
     pub async fn page(
         &self,
         token: &SecretString,
         path: &str,
         page: u32,
-    ) -> Answer<(Vec<String>, bool)> {
+    ) -> Answer<(Vec<Object>, bool)> {
         let separator = if path.contains('?') { '&' } else { '?' };
         let path = format!("{path}{separator}pageSize=100&pageNumber={page}");
         let (body, window) =
             json::<PageBody>(self.clock, self.api(Method::GET, &path, token)).await;
-        let ids = body.map(|(body, _)| {
+        let objects = body.map(|(body, _)| {
             let last =
                 body.page_count.is_none_or(|count| page >= count) || body.entities.is_empty();
-            (body.entities.into_iter().map(|entity| entity.id).collect(), last)
+            (body.entities.into_iter().map(object).collect(), last)
         });
-        (ids, window)
+        (objects, window)
     }
 
     pub(super) fn api(&self, method: Method, path: &str, token: &SecretString) -> RequestBuilder {
@@ -249,6 +263,13 @@ impl Http {
             .request(method, format!("{}{path}", self.api))
             .bearer_auth(token.expose_secret())
     }
+}
+
+fn object(body: ObjectBody) -> Object {
+    let division = body
+        .division
+        .map(|division| Division { id: division.id, name: division.name.unwrap_or_default() });
+    Object { id: body.id, name: body.name.unwrap_or_default(), division }
 }
 
 pub(super) async fn json<T: DeserializeOwned>(

@@ -12,6 +12,7 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::watch;
 use trunkline_protocol::channel::CHANNELS_AT_MOST;
 use trunkline_protocol::dedupe::Window;
+use trunkline_protocol::discovery::Filter;
 use trunkline_protocol::domain::{Dice, IntervalSet, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::identity::Canonical;
@@ -22,7 +23,7 @@ use trunkline_protocol::timings::Timings;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::control::{Client, Control, Source, TopicSettings};
+use crate::control::{Client, Control, Source, TopicSettings, Wanted};
 use crate::decode::open::Opener;
 use crate::error::{ExitCode, ProcessError};
 use crate::observe::flow::{Flow, FlowSnapshot};
@@ -239,6 +240,9 @@ fn nothing() -> TopicSettings {
     TopicSettings {
         queues: Source::None,
         users: Source::None,
+        queue_filter: Filter::default(),
+        user_filter: Filter::default(),
+        media: Vec::new(),
         extra: Vec::new(),
         refresh,
         requests_per_minute: 0, // nothing is listed
@@ -247,10 +251,14 @@ fn nothing() -> TopicSettings {
 
 /// What is wanted now, by name, if there are channels left for it.
 async fn wanted(config: &Config, clients: &[Client]) -> Result<TopicSettings, ProcessError> {
-    let plan = app::plan(config, clients).await?;
+    let Wanted { plan, found } = app::plan(config, clients).await?;
     let extra: BTreeSet<String> = plan.iter().flatten().flat_map(|topic| expand(topic)).collect();
     if extra.is_empty() {
-        let text = "nothing would be subscribed: name queues, users or topics in subscriptions";
+        let mut text =
+            "nothing would be subscribed: name queues, users or topics in subscriptions".to_owned();
+        for (option, pattern, listed) in found.idle() {
+            text.push_str(&format!("; {option}: {pattern:?} matches none of {listed}"));
+        }
         return Err(ProcessError::text(ExitCode::Config, text));
     }
     for (index, (client, needed)) in

@@ -32,6 +32,9 @@ pub struct ServeArgs {
     /// People of the organisation.
     #[arg(long, default_value_t = 40)]
     pub users: usize,
+    /// Divisions that queues and people are spread over.
+    #[arg(long, default_value_t = 1)]
+    pub divisions: usize,
     /// Milliseconds between an occurrence and its delivery, at least.
     #[arg(long, default_value_t = 200)]
     pub delay_min_ms: u64,
@@ -113,6 +116,7 @@ impl ServeArgs {
             rate: self.rate,
             queues: self.queues,
             users: self.users,
+            divisions: self.divisions,
             delay_ms: (self.delay_min_ms, self.delay_max_ms),
             ..Profile::default()
         };

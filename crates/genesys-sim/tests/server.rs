@@ -236,6 +236,12 @@ async fn settings_faults_and_objects_change_while_it_runs() {
     let id = made["id"].as_str().unwrap();
     assert_eq!(queues(sim.get("/api/v2/routing/queues").await.json()), before + 1);
     let path = format!("/sim/queues/{id}");
+    assert_eq!(sim.send("PATCH", &path, &json!({"name": "Dritte Reihe"})).await.status, 204);
+    let named = sim.get("/api/v2/routing/queues?name=dritte").await.json();
+    assert_eq!(named["entities"][0]["id"], id);
+    let nowhere = sim.send("PATCH", &path, &json!({"division": "Nowhere"})).await;
+    assert!(nowhere.status == 400 && nowhere.body.contains("Nowhere"));
+    assert_eq!(sim.send("PATCH", &path, &json!({})).await.status, 400);
     assert_eq!(sim.send("DELETE", &path, &Value::Null).await.status, 204);
     assert_eq!(sim.send("DELETE", &path, &Value::Null).await.status, 404);
     assert_eq!(queues(sim.get("/api/v2/routing/queues").await.json()), before);

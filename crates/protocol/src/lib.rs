@@ -26,6 +26,7 @@ pub mod channel;
 pub mod cursor;
 pub mod dedupe;
 pub mod direct;
+pub mod discovery;
 pub mod domain;
 pub mod envelope;
 pub mod eventbridge;

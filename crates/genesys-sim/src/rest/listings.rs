@@ -28,15 +28,48 @@ const NAMESPACES: [&str; 8] = [
 ];
 
 impl Cloud {
-    /// Creates a queue or a person while running; returns its id.
+    /// Creates a queue or a person while running; returns its id. Without a division it is at home.
     pub fn create_object(&mut self, kind: Kind, name: &str) -> String {
         let (id, name) = (self.random_id(), name.to_owned());
         let org = self.traffic.org_mut();
+        let (made, division, deleted) = (id.clone(), 0, false);
         match kind {
-            Kind::Queue => org.queues.push(Queue { id: id.clone(), name, deleted: false }),
-            Kind::User => org.users.push(User { id: id.clone(), name, deleted: false }),
+            Kind::Queue => org.queues.push(Queue { id, name, division, deleted }),
+            Kind::User => org.users.push(User { id, name, division, deleted }),
         }
-        id
+        made
+    }
+
+    /// Changes the name or the division, by name or id, of a queue or a person while running.
+    ///
+    /// # Errors
+    /// Says which of both does not exist.
+    pub fn change_object(
+        &mut self,
+        kind: Kind,
+        id: &str,
+        name: Option<&str>,
+        division: Option<&str>,
+    ) -> Result<(), String> {
+        let org = self.traffic.org_mut();
+        let unknown = |division: &str| format!("there is no division {division:?}");
+        let place = division.map(|d| org.division(d).ok_or_else(|| unknown(d))).transpose()?;
+        let found = match kind {
+            Kind::Queue => {
+                let queue = org.queues.iter_mut().find(|q| q.id == id && !q.deleted);
+                queue.map(|q| (&mut q.name, &mut q.division))
+            }
+            Kind::User => {
+                let user = org.users.iter_mut().find(|u| u.id == id && !u.deleted);
+                user.map(|u| (&mut u.name, &mut u.division))
+            }
+        };
+        let (old, at) = found.ok_or("there is no such object")?;
+        if let Some(name) = name {
+            name.clone_into(old);
+        }
+        *at = place.unwrap_or(*at);
+        Ok(())
     }
 
     /// Deletes a queue or a person while running; says whether there was one.
@@ -71,7 +104,9 @@ impl Cloud {
         }
         let queues = self.traffic.org().queues.iter().filter(|queue| !queue.deleted);
         let entities = queues.filter(|queue| is_asked_for(request, &queue.id, &queue.name));
-        page(request, entities.map(|q| json!({"id": q.id, "name": q.name})).collect())
+        let row =
+            |q: &Queue| json!({"id": q.id, "name": q.name, "division": self.division(q.division)});
+        page(request, entities.map(row).collect())
     }
 
     pub(super) fn users(&self, request: &Request) -> Answer {
@@ -81,8 +116,16 @@ impl Cloud {
         let entities = users
             .filter(|user| asked == "any" || asked == state(user))
             .filter(|user| is_asked_for(request, &user.id, &user.name))
-            .map(|u| json!({"id": u.id, "name": u.name, "state": state(u), "version": 1}));
+            .map(|u| {
+                json!({"id": u.id, "name": u.name, "state": state(u), "version": 1,
+                       "division": self.division(u.division)})
+            });
         page(request, entities.collect())
+    }
+
+    fn division(&self, at: usize) -> Value {
+        let division = self.traffic.org().divisions.get(at);
+        division.map_or(Value::Null, |division| json!({"id": division.id, "name": division.name}))
     }
 
     pub(super) fn limits_of(&self, namespace: &str) -> Answer {

@@ -328,6 +328,25 @@ fn listings_are_paged_and_need_their_permission() {
 }
 
 #[test]
+fn a_listing_says_name_and_division_and_both_change_while_it_runs() {
+    let mut bench = Bench::new(Settings::default());
+    let row = |bench: &mut Bench, path: &str| bench.get(path, 0).1["entities"][0].clone();
+    let queue = row(&mut bench, "/api/v2/routing/queues");
+    let home = bench.cloud.traffic().org().home().to_owned();
+    assert_eq!(queue["division"], serde_json::json!({"id": home, "name": "Home"}));
+    assert_eq!(row(&mut bench, "/api/v2/users")["division"]["name"], "Home");
+    let id = queue["id"].as_str().unwrap();
+    let change = |bench: &mut Bench, name, division| {
+        bench.cloud.change_object(crate::Kind::Queue, id, name, division)
+    };
+    assert_eq!(change(&mut bench, Some("Anders"), Some("Home")), Ok(()));
+    assert_eq!(row(&mut bench, "/api/v2/routing/queues")["name"], "Anders");
+    assert!(change(&mut bench, None, Some("Nowhere")).unwrap_err().contains("Nowhere"));
+    assert!(bench.cloud.change_object(crate::Kind::User, id, Some("x"), None).is_err());
+    assert_eq!(row(&mut bench, "/api/v2/routing/queues")["name"], "Anders");
+}
+
+#[test]
 fn limits_can_be_asked_for_by_namespace() {
     let mut bench = Bench::new(Settings::default());
     let base = "/api/v2/organizations/limits/namespaces";

@@ -25,6 +25,8 @@ pub(crate) fn handle(request: &Request, shared: &Shared) -> Answer {
         ("GET", ["history"]) => history(request, shared),
         ("POST", ["queues"]) => create(Kind::Queue, request, shared),
         ("POST", ["users"]) => create(Kind::User, request, shared),
+        ("PATCH", ["queues", id]) => change(Kind::Queue, id, request, shared),
+        ("PATCH", ["users", id]) => change(Kind::User, id, request, shared),
         ("DELETE", ["queues", id]) => delete(Kind::Queue, id, shared),
         ("DELETE", ["users", id]) => delete(Kind::User, id, shared),
         _ => Answer::not_found(),
@@ -101,6 +103,18 @@ fn create(kind: Kind, request: &Request, shared: &Shared) -> Answer {
             Answer::json(200, &json!({"id": id, "name": name}))
         }
         None => wrong("the body is {\"name\": …}"),
+    }
+}
+
+fn change(kind: Kind, id: &str, request: &Request, shared: &Shared) -> Answer {
+    let body: Value = serde_json::from_slice(&request.body).unwrap_or_default();
+    let (name, division) = (body["name"].as_str(), body["division"].as_str());
+    if name.is_none() && division.is_none() {
+        return wrong("the body is {\"name\": …, \"division\": …}, or one of both");
+    }
+    match shared.with(|cloud, _| cloud.change_object(kind, id, name, division)) {
+        Ok(()) => Answer::empty(204),
+        Err(why) => wrong(&why),
     }
 }
 

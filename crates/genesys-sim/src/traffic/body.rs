@@ -82,7 +82,7 @@ fn generic(
     json.str("externalTag", &format!("tag-{serial}")).bool("securePause", false);
     json.str("utilizationLabelId", "00000000-0000-0000-0000-000000000000");
     json.open_list("divisions").open("");
-    json.open("division").str("id", &org.division_id).close();
+    json.open("division").str("id", org.home()).close();
     json.open_list("entities").close_list().close().close_list();
     if conversation.large {
         json.str("address", &"long street, ".repeat(5_100));

@@ -27,6 +27,8 @@ pub struct Profile {
     pub queues: usize,
     /// People of the organisation.
     pub users: usize,
+    /// Divisions that both are spread over.
+    pub divisions: usize,
     /// Share of bodies with unknown keys, empty objects and values outside the lists.
     pub awkward: f64,
     /// Share of bodies with whitespace between tokens.
@@ -51,6 +53,7 @@ impl Default for Profile {
             rate: 500.0,
             queues: 12,
             users: 40,
+            divisions: 1,
             awkward: 0.05,
             spaced: 0.01,
             large: 0.001,
@@ -102,7 +105,7 @@ impl Traffic {
     #[must_use]
     pub fn new(seed: u64, profile: Profile) -> Self {
         let mut rng = StdRng::seed_from_u64(seed);
-        let org = Org::new(profile.queues, profile.users, &mut rng);
+        let org = Org::new(profile.queues, profile.users, profile.divisions, &mut rng);
         Self { profile, org, rng, alive: VecDeque::new(), next_us: 0, serial: 0, burst_left: 0 }
     }
 

@@ -3,6 +3,15 @@
 use rand::Rng;
 use rand::rngs::StdRng;
 
+/// A part of an organisation.
+#[derive(Clone, Debug)]
+pub struct Division {
+    /// UUID.
+    pub id: String,
+    /// Name.
+    pub name: String,
+}
+
 /// A queue.
 #[derive(Clone, Debug)]
 pub struct Queue {
@@ -10,6 +19,8 @@ pub struct Queue {
     pub id: String,
     /// Name.
     pub name: String,
+    /// Its place among the divisions.
+    pub division: usize,
     /// Whether it was deleted while running; its place stays, conversations refer to it.
     pub deleted: bool,
 }
@@ -21,6 +32,8 @@ pub struct User {
     pub id: String,
     /// Name.
     pub name: String,
+    /// Its place among the divisions.
+    pub division: usize,
     /// Whether it was deleted while running; its place stays, conversations refer to it.
     pub deleted: bool,
 }
@@ -30,8 +43,8 @@ pub struct User {
 pub struct Org {
     /// UUID.
     pub id: String,
-    /// UUID of the only division.
-    pub division_id: String,
+    /// Divisions, the home division first; conversations are of that one.
+    pub divisions: Vec<Division>,
     /// Queues, the busiest first.
     pub queues: Vec<Queue>,
     /// People.
@@ -66,21 +79,39 @@ const QUEUES: [&str; 8] = [
 ];
 
 impl Org {
-    /// Invents an organisation.
+    /// Invents an organisation; queues and people are spread over its divisions.
     #[must_use]
-    pub fn new(queues: usize, users: usize, rng: &mut StdRng) -> Self {
+    pub fn new(queues: usize, users: usize, divisions: usize, rng: &mut StdRng) -> Self {
         let id = uuid(rng);
-        let division_id = uuid(rng);
+        let home = Division { id: uuid(rng), name: "Home".to_owned() };
+        let count = divisions.max(1);
         let queues = (0..queues)
             .map(|n| Queue {
                 id: uuid(rng),
                 name: format!("{} {n}", QUEUES[n % QUEUES.len()]),
+                division: n % count,
                 deleted: false,
             })
             .collect();
-        let users =
-            (0..users).map(|_| User { id: uuid(rng), name: person(rng), deleted: false }).collect();
-        Self { id, division_id, queues, users }
+        let users = (0..users)
+            .map(|n| User { id: uuid(rng), name: person(rng), division: n % count, deleted: false })
+            .collect();
+        // behind everything else, so that more of them leave the rest as it is
+        let more = (1..count).map(|n| Division { id: uuid(rng), name: format!("Division {n}") });
+        let divisions = std::iter::once(home).chain(more.collect::<Vec<_>>()).collect();
+        Self { id, divisions, queues, users }
+    }
+
+    /// Where conversations belong.
+    #[must_use]
+    pub fn home(&self) -> &str {
+        self.divisions.first().map_or("", |division| &division.id)
+    }
+
+    /// The place of a division, by its name or id.
+    #[must_use]
+    pub fn division(&self, name: &str) -> Option<usize> {
+        self.divisions.iter().position(|division| division.name == name || division.id == name)
     }
 
     /// Whether this queue exists now.

@@ -99,7 +99,7 @@ impl Story {
         let until = *shown.iter().max()?;
         let mut row = json!({
             "conversationId": self.conversation.id, "conversationStart": iso(self.start_ms),
-            "originatingDirection": "inbound", "divisionIds": [org.division_id],
+            "originatingDirection": "inbound", "divisionIds": [org.home()],
         });
         if let Some(end) = self.end_ms().filter(|end| *end <= until) {
             row["conversationEnd"] = iso(end).into();

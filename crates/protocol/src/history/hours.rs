@@ -312,7 +312,7 @@ fn object_of(topic: &str) -> Option<(&str, Option<&'static str>)> {
         "conversations.calls" => Some("voice"),
         "conversations.callbacks" => Some("callback"),
         "conversations.chats" => Some("chat"),
-        "conversations.cobrowsesessions" => Some("cobrowse"),
+        "conversations.cobrowsesessions" | "conversations.cobrowseSessions" => Some("cobrowse"),
         "conversations.emails" => Some("email"),
         "conversations.messages" => Some("message"),
         "conversations.screenshares" => Some("screenshare"),
