@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use trunkline_protocol::domain::Dice;
 
 use crate::config::{Config, RegistryMode};
-use crate::encode::registry::{self, Mode, RegistryError, RegistrySettings};
+use crate::encode::registry::{self, Credentials, Mode, RegistryError, RegistrySettings};
 use crate::encode::schemas;
 use crate::error::{ExitCode, ProcessError};
 
@@ -235,7 +235,14 @@ pub fn registry_settings(config: &Config) -> Result<RegistrySettings, ProcessErr
             .split(',')
             .map(|url| url.trim().trim_end_matches('/').to_owned())
             .collect(),
-        credentials: registry.username.clone().map(|user| (user, password.unwrap_or_default())),
+        credentials: match (&registry.username, &registry.token) {
+            (Some(user), _) => Credentials::Basic(user.clone(), password.unwrap_or_default()),
+            (None, Some(token)) => {
+                let token = token.secret();
+                Credentials::Bearer { token, file: registry.token_file.clone() }
+            }
+            (None, None) => Credentials::Nothing,
+        },
         ca_pem,
         timeout: Duration::from_secs(registry.timeout_secs),
         patience: Duration::from_secs(registry.start_timeout_secs),
@@ -261,7 +268,7 @@ mod tests {
     fn ids(folder: &Path, url: &str) -> SchemaIds {
         let settings = RegistrySettings {
             urls: vec![url.to_owned()],
-            credentials: None,
+            credentials: Credentials::Nothing,
             ca_pem: None,
             timeout: SHORT,
             patience: Duration::ZERO,

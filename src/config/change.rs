@@ -17,7 +17,16 @@ pub struct Change {
 }
 
 /// What is taken up while the service runs: fields, and everything below a section.
-const TAKEN: [&str; 3] = ["log.level", "subscriptions", "genesys.requests_per_minute"];
+const TAKEN: [&str; 7] = [
+    "log.level",
+    "subscriptions",
+    "genesys.requests_per_minute",
+    // the registry is asked at start alone: whatever asks next has the newest
+    "schema_registry.password",
+    "schema_registry.password_file",
+    "schema_registry.token",
+    "schema_registry.token_file",
+];
 
 impl Change {
     /// What differs.
@@ -47,6 +56,11 @@ impl Change {
         running.log.level.clone_from(&new.log.level);
         running.subscriptions = new.subscriptions.clone();
         running.genesys.requests_per_minute = new.genesys.requests_per_minute;
+        let (registry, newer) = (&mut running.schema_registry, &new.schema_registry);
+        registry.password.clone_from(&newer.password);
+        registry.password_file.clone_from(&newer.password_file);
+        registry.token.clone_from(&newer.token);
+        registry.token_file.clone_from(&newer.token_file);
         for at in clients(running, new) {
             let pair = (running.genesys.clients.get_mut(at), new.genesys.clients.get(at));
             if let (Some(running), Some(new)) = pair {
@@ -132,6 +146,20 @@ mod tests {
             words(&change.waiting),
             ["kafka.sasl_password", "kafka.security.ssl.key.password"]
         );
+    }
+
+    #[test]
+    fn a_token_of_the_registry_that_is_renewed_waits_for_nothing() {
+        let (old, mut new) = (config(), config());
+        new.schema_registry.token = Some(Secret::new("new".to_owned()));
+        let change = Change::between(&old, &new);
+        assert_eq!(
+            (words(&change.taken), change.waiting.len()),
+            (vec!["schema_registry.token"], 0)
+        );
+        let mut running = old;
+        Change::take_up(&mut running, &new);
+        assert_eq!(Change::between(&running, &new), Change::default());
     }
 
     #[test]

@@ -259,6 +259,10 @@ pub struct SchemaRegistry {
     pub password: Option<Secret>,
     /// File that holds the password.
     pub password_file: Option<PathBuf>,
+    /// Token for bearer authentication, instead of a user; better in a file.
+    pub token: Option<Secret>,
+    /// File that holds the token; it is read again for every attempt.
+    pub token_file: Option<PathBuf>,
     /// A further certificate authority, PEM.
     pub ca_file: Option<PathBuf>,
     /// Time for one request.
@@ -487,6 +491,8 @@ impl Default for SchemaRegistry {
             username: None,
             password: None,
             password_file: None,
+            token: None,
+            token_file: None,
             ca_file: None,
             timeout_secs: 10,
             start_timeout_secs: 60,

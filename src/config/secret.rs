@@ -45,6 +45,7 @@ impl Config {
             ("genesys.proxy.password", &self.genesys.proxy.password),
             ("kafka.sasl_password", &self.kafka.sasl_password),
             ("schema_registry.password", &self.schema_registry.password),
+            ("schema_registry.token", &self.schema_registry.token),
             ("staging.password", &self.staging.password),
             ("privacy.hash_key", &self.privacy.hash_key),
             ("admin.token", &self.admin.token),

@@ -250,6 +250,21 @@ fn registry(config: &mut Config, wrong: &mut impl FnMut(&str, String)) {
     }
     let file = registry.password_file.as_deref();
     secret(&mut registry.password, file, "schema_registry.password_file", wrong);
+    let file = registry.token_file.as_deref();
+    secret(&mut registry.token, file, "schema_registry.token_file", wrong);
+    let has_token = registry.token.is_some() || registry.token_file.is_some();
+    if has_token && registry.username.is_some() {
+        let field = if registry.token_file.is_some() { "token_file" } else { "token" };
+        let text = "and username are both there; allowed: one way to authenticate".to_owned();
+        wrong(&format!("schema_registry.{field}"), text);
+    }
+    let is_bad = |token: &Secret| !token.expose().bytes().all(|byte| byte.is_ascii_graphic());
+    if registry.token.as_ref().is_some_and(is_bad) {
+        let field = if registry.token_file.is_some() { "token_file" } else { "token" };
+        let text =
+            "holds what no header may hold; allowed: visible ASCII without spaces".to_owned();
+        wrong(&format!("schema_registry.{field}"), text);
+    }
 }
 
 /// A secret from its file, without the line's end.

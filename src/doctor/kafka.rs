@@ -178,7 +178,7 @@ pub(super) async fn registry(config: &Config) -> (Vec<Finding>, bool) {
                 Finding::ok(SCHEMA, format!("{subject} is not registered yet; run registers it"))
             }
             Err(error @ (RegistryError::Unavailable { .. } | RegistryError::Settings(_))) => {
-                let remedy = "check schema_registry.url, .username, .password and .ca_file";
+                let remedy = "check schema_registry.url, .username, .password, .token and .ca_file";
                 findings.push(Finding::fail(SCHEMA, error.to_string(), remedy));
                 return (findings, false);
             }

@@ -1,5 +1,6 @@
 //! The id under which the registry knows our schema: resolved once, at start.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schema_registry_converter::async_impl::schema_registry::{
@@ -9,6 +10,7 @@ use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
     SchemaType, SubjectNameStrategy, SuppliedSchema,
 };
+use secrecy::{ExposeSecret as _, SecretString};
 use trunkline_protocol::backoff::Backoff;
 use trunkline_protocol::domain::{Dice, Disposition};
 
@@ -31,13 +33,29 @@ pub struct Registered {
     pub is_spelled_ours: bool,
 }
 
+/// Who asks the registry.
+#[derive(Clone)]
+pub enum Credentials {
+    /// Anybody.
+    Nothing,
+    /// A user with a password.
+    Basic(String, String),
+    /// Whoever bears a token.
+    Bearer {
+        /// As it was read at first.
+        token: SecretString,
+        /// Where the newest is.
+        file: Option<PathBuf>,
+    },
+}
+
 /// Where the registry is.
 #[derive(Clone)]
 pub struct RegistrySettings {
     /// Base URLs, tried in order.
     pub urls: Vec<String>,
-    /// User and password.
-    pub credentials: Option<(String, String)>,
+    /// Who asks.
+    pub credentials: Credentials,
     /// A further certificate authority, PEM.
     pub ca_pem: Option<Vec<u8>>,
     /// Time for one request.
@@ -104,11 +122,12 @@ pub async fn resolve(
     mode: Mode,
     dice: &mut Dice,
 ) -> Result<Registered, RegistryError> {
-    let client = client(settings)?;
     let clock = crate::clock::Clock::start();
     let started = clock.mono();
     let mut backoff = Backoff::new(Duration::from_secs(5));
     loop {
+        // made anew, since a token may be another one by now
+        let client = client(settings)?;
         let failure = match attempt(&client, subject, schema, mode).await {
             Ok(registered) => return Ok(registered),
             Err(Attempt::Final(error)) => return Err(error),
@@ -156,8 +175,17 @@ fn client(settings: &RegistrySettings) -> Result<SrSettings, RegistryError> {
     for url in urls {
         builder.add_url(url.clone());
     }
-    if let Some((user, password)) = &settings.credentials {
-        builder.set_basic_authorization(user, Some(password));
+    match &settings.credentials {
+        Credentials::Nothing => {}
+        Credentials::Basic(user, password) => {
+            builder.set_basic_authorization(user, Some(password));
+        }
+        Credentials::Bearer { token, file } => {
+            // a file that cannot be read just now is being written
+            let newest = file.as_ref().and_then(|path| std::fs::read_to_string(path).ok());
+            let newest = newest.as_deref().map(str::trim).filter(|text| !text.is_empty());
+            builder.set_token_authorization(newest.unwrap_or_else(|| token.expose_secret()));
+        }
     }
     builder.set_timeout(settings.timeout);
     let mut http = reqwest::Client::builder();

@@ -11,7 +11,8 @@ from chart import CI, FOLDER, ROOT, container, find, name_of, objects, report, s
 OURS = {
     "replica", "replicas", "admin.listen", "genesys.clients", "genesys.proxy.password", "genesys.eventbridge.secret_access_key",
     "kafka.sasl_password", "kafka.sasl_password_file",
-    "privacy.hash_key", "privacy.hash_key_file", "schema_registry.password", "schema_registry.password_file", "spool.enabled", "spool.dir", "spool.max_bytes",
+    "privacy.hash_key", "privacy.hash_key_file", "schema_registry.password", "schema_registry.password_file",
+    "schema_registry.token", "schema_registry.token_file", "spool.enabled", "spool.dir", "spool.max_bytes",
     "admin.token", "admin.token_file", "staging.password", "staging.password_file",
 }
 

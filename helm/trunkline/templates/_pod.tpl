@@ -25,7 +25,7 @@
   value: /run/trunkline/kafka/password
 {{- end }}
 {{- if .Values.credentials.schemaRegistry.existingSecret }}
-- name: TRUNKLINE__SCHEMA_REGISTRY__PASSWORD_FILE
+- name: TRUNKLINE__SCHEMA_REGISTRY__{{ if .Values.config.schema_registry.username }}PASSWORD{{ else }}TOKEN{{ end }}_FILE
   value: /run/trunkline/schema-registry/password
 {{- end }}
 {{- if .Values.credentials.connect.existingSecret }}
