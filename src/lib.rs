@@ -43,3 +43,4 @@ pub mod eventbridge;
 pub mod failpoint;
 pub mod listen;
 pub mod pipeline;
+pub mod survey;

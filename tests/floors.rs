@@ -11,7 +11,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("lib", ""),
     (
         "cli",
-        "admin app clock config control decode demo doctor encode errand error genesys kafka ledger listen observe publish reconcile replay staging supervisor",
+        "admin app clock config control decode demo doctor encode errand error genesys kafka ledger listen observe publish reconcile replay staging supervisor survey",
     ),
     ("demo", "app clock config error kafka observe supervisor"),
     (
@@ -25,6 +25,8 @@ const FLOORS: &[(&str, &str)] = &[
         "listen",
         "app clock config control decode encode error observe pipeline sequence session supervisor",
     ),
+    // the platform alone, on channels of its own
+    ("survey", "app clock config control errand error genesys session supervisor"),
     // everything the service will need, asked once
     (
         "doctor",

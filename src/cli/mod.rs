@@ -29,6 +29,7 @@ mod staging;
 mod state;
 mod subscriptions;
 mod support_bundle;
+mod survey;
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -112,6 +113,11 @@ pub enum Command {
         after_help = "Example: trunkline capture --minutes 5 --to morning.jsonl --config trunkline.yaml"
     )]
     Capture(capture::CaptureArgs),
+    /// Settle on a live organisation what no document says, without harm; write a report, settings and a configuration.
+    #[command(
+        after_help = "Examples:\n  trunkline survey --dry-run\n  trunkline survey --minutes 30 --to survey --config trunkline.yaml"
+    )]
+    Survey(survey::SurveyArgs),
     /// Gaps: intervals that no socket proves, and what became of them.
     #[command(subcommand)]
     Gaps(gaps::GapsCommand),
@@ -176,6 +182,7 @@ pub fn execute(cli: Cli) -> Result<ExitCode, ProcessError> {
         Command::Simulate(args) => simulate::simulate(args, output),
         Command::Subscriptions(args) => subscriptions::subscriptions(&args, output),
         Command::Capture(args) => capture::capture(&args, output),
+        Command::Survey(args) => survey::survey(&args, output),
         Command::Schema(command) => schema::schema(command, output),
         Command::Gaps(command) => gaps::gaps(command, output),
         Command::Coverage(args) => coverage::coverage(&args, output),

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use bytes::Bytes;
 use reqwest::{Method, RequestBuilder};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
@@ -276,6 +277,20 @@ pub(super) async fn json<T: DeserializeOwned>(
     clock: Clock,
     request: RequestBuilder,
 ) -> Answer<(T, Option<String>)> {
+    let (answer, window) = answered(clock, request).await;
+    let read = answer.and_then(|(body, date)| {
+        let read = serde_json::from_slice(&body);
+        let read = read.map_err(|_| PlatformError::Unreadable("unexpected shape"))?;
+        Ok((read, date))
+    });
+    (read, window)
+}
+
+/// The body of an answer that is no error, and its date.
+pub(super) async fn answered(
+    clock: Clock,
+    request: RequestBuilder,
+) -> Answer<(Bytes, Option<String>)> {
     let sent = clock.mono();
     let response = match request.send().await {
         Ok(response) => response,
@@ -301,9 +316,7 @@ pub(super) async fn json<T: DeserializeOwned>(
         let status = status.as_u16();
         return (Err(PlatformError::Status { status, code, missing, hint }), window);
     }
-    let body =
-        serde_json::from_slice(&body).map_err(|_| PlatformError::Unreadable("unexpected shape"));
-    (body.map(|body| (body, date)), window)
+    (Ok((body, date)), window)
 }
 
 /// The kind of failure; the library's own text may hold a URL.

@@ -1,5 +1,6 @@
 //! The platform: the calls we make, as typed requests and answers.
 
+pub mod ask;
 pub mod gate;
 pub mod headers;
 pub mod history;

@@ -4,6 +4,7 @@
 //! decides nothing about reconnecting: that is control's.
 
 mod driver;
+mod raw;
 mod transport;
 
 use std::fmt;
@@ -18,6 +19,7 @@ use crate::observe::flow::{Flow, InFlight};
 use crate::observe::metrics::SessionMetrics;
 
 pub use driver::run_socket;
+pub use raw::{Raw, RawSocket};
 pub use transport::{Transport, TransportError};
 
 /// What is heard, in the order of the socket.
