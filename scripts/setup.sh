@@ -7,7 +7,7 @@
 # warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
 # `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium;
 # `--for stack` installs what `live` and `downstream` need, a compiler of Java, and an S3 server; `--for chart-pods` what `live`
-# and `chart` need, and what runs containers.
+# and `chart` need, and what runs containers; `--for compose-live` what the compose file needs to run, and stand-ins to be made of.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,8 +17,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | chart-pods | compose | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|chart-pods|compose|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | chart-pods | compose | compose-live | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|chart-pods|compose|compose-live|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -30,13 +30,14 @@ wanted=(
   /usr/include/zlib.h:zlib1g-dev
 )
 compiler=yes
-case $what in chart | compose | alerts | downstream*) compiler=no ;; esac
+case $what in chart | compose* | alerts | downstream*) compiler=no ;; esac
 [ "$compiler" = no ] && wanted=(python3:python3 node:nodejs npm:npm)
 [ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 [ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
 [ "$what" = compose ] && wanted=(python3:python3 curl:curl docker-compose:docker-compose)
 case $what in live | scoreboard | chart-pods) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
+[ "$what" = compose-live ] && wanted=(python3:python3 curl:curl docker:docker.io docker-compose:docker-compose debootstrap:debootstrap javac:openjdk-17-jdk-headless mvn:maven)
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
 [ "$what" = chart-pods ] && wanted+=(containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins ip:iproute2 strip:binutils unshare:util-linux)
 [ "$what" = page ] && wanted+=(chromium:chromium)
@@ -132,7 +133,7 @@ if [ ! -e "$(stamp $list)" ] || ! .venv/bin/python -c '' 2>/dev/null; then
   python3 -m venv .venv
   python_packages $list
 fi
-list=scripts/requirements-$(sed 's/alerts\|compose/chart/; s/scoreboard/live/' <<<"$what").txt
+list=scripts/requirements-$(sed 's/^alerts$\|^compose$/chart/; s/scoreboard/live/; s/compose-live/stack/' <<<"$what").txt
 if [ -e "$list" ] && [ ! -e "$(stamp "$list")" ]; then
   python_packages "$list"
 fi

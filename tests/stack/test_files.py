@@ -55,6 +55,10 @@ class Files(unittest.TestCase):
                     wanted = "service_completed_successfully" if other in JOBS else "service_healthy"
                     self.assertEqual(how["condition"], wanted, f"{name} waits for {other}")
 
+    def test_the_worker_can_unpack_the_native_library_of_its_codec(self):
+        # a tmpfs is noexec by default: the sink then does not know snappy, and its task fails
+        self.assertIn("/tmp:exec", compose()["services"]["connect"]["tmpfs"])
+
     def test_compose_of_old_understands_every_profile(self):
         for profile, names in PROFILES.items():
             command = ["docker-compose", "--file", ROOT / "docker-compose.yml", *(["--profile", profile] if profile else []), "config"]

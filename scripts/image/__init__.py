@@ -1,0 +1,1 @@
+"""The image: built by the Dockerfile, looked at, and run for real."""
