@@ -11,7 +11,6 @@ use super::LedgerError;
 use super::startup::{Note, Understood, json, understand};
 use super::writer::Writer;
 use crate::clock::Clock;
-use crate::failpoint;
 use crate::kafka::KafkaError;
 use crate::kafka::reader::partitions_of;
 use crate::kafka::settings::KafkaSettings;
@@ -97,7 +96,6 @@ impl Beside {
 
     /// Adds a fact about a shard; says whether it was acknowledged within a minute.
     pub async fn add(&mut self, shard: u16, fact: Fact) -> bool {
-        failpoint::pass("past.fact.before");
         let stamped = Stamped { v: VERSION, shard, writer: self.me, fact };
         let partition = i32::try_from(usize::from(shard) % self.partitions).ok();
         let key = stamped.key(&self.instance);
@@ -110,7 +108,6 @@ impl Beside {
                 () = self.clock.sleep_until(Some(deadline)) => return false,
             }
         }
-        failpoint::pass("past.fact.acked");
         true
     }
 }
