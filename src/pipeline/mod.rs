@@ -430,7 +430,9 @@ impl Pipeline {
         let kept = match opened {
             Ok(event) => {
                 let ticket = ticket(event.class);
-                Kept::Event(Event { id, origin, ..event }, ticket, number)
+                // the primary may write newer ones at this moment
+                let takeover = origin == Origin::Standby;
+                Kept::Event(Event { id, origin, takeover, ..event }, ticket, number)
             }
             Err(raw) => {
                 let class = std::str::from_utf8(&raw.raw).map_or(TopicClass::Other, class_heard);

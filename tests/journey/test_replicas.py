@@ -89,6 +89,8 @@ class Replicas(unittest.TestCase):
             self.assertLessEqual(len(records) - len(ids), kills * REPEATS_PER_KILL)
             origins = {raw["record"]["origin"] for raw in records}
             self.assertLessEqual({"live", "standby"}, origins)
+            marked = {(raw["record"]["origin"] == "standby", raw["record"]["takeover"]) for raw in records}
+            self.assertEqual(marked, {(True, True), (False, False)}, "what stood in for another replica says so")
             gaps = {raw["record"]["gap_id"]: raw["record"] for raw in stand.records(GAPS)}
             self.assertEqual(gaps, {}, "the other replica covered every instant")
             print(f"\n{kills} kills, {len(ids)} events, {len(records) - len(ids)} repeats", flush=True)
