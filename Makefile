@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page compose-live
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image compose-live
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -182,6 +182,11 @@ page: ## Pictures of the status page before, during and after an outage, in a Ch
 	$(BUILD)
 	$(PYTHON) scripts/page_pictures.py --to $(or $(TO),docs/img)
 
-compose-live: ## The compose file in a Docker engine: events, objects in S3, kills and cuts, a stop; needs the image trunkline:local. LIVE_ARGS=--without-chaos
+image: setup ## The static binary and its image, looked at and run for real in a Docker engine; what of it holds
+	@scripts/setup.sh --for image
+	@$(BUILD)
+	@cd scripts && PYTHONDONTWRITEBYTECODE=1 ../$(PYTHON) -m image
+
+compose-live: ## The compose file in a Docker engine: events, objects in S3, kills and cuts, a stop; after `make image`. LIVE_ARGS=--without-chaos
 	@scripts/setup.sh --for compose-live
 	@cd tests/stack && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=../../scripts ../../$(PYTHON) compose_live.py $(LIVE_ARGS)

@@ -7,7 +7,8 @@
 # warehouse's SQL need: a PostgreSQL to start, and no compiler; `--for downstream-spark` what its Spark job needs;
 # `--for scoreboard` what a real broker and the peers of scripts/peers.sh need, but for Go; `--for page` adds a Chromium;
 # `--for stack` installs what `live` and `downstream` need, a compiler of Java, and an S3 server; `--for chart-pods` what `live`
-# and `chart` need, and what runs containers; `--for compose-live` what the compose file needs to run, and stand-ins to be made of.
+# and `chart` need, and what runs containers; `--for compose-live` what the compose file needs to run, and stand-ins to be made of;
+# `--for image` what the static binary, its image and its list of crates need.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -17,8 +18,8 @@ die() { say "$*"; exit 1; }
 [ "${1:-}" = --for ] && shift
 what=${1:-test}
 case $what in
-  demo | test | live | reconnect-table | clients | chart | chart-pods | compose | compose-live | alerts | downstream | downstream-spark | scoreboard | page | stack) ;;
-  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|chart-pods|compose|compose-live|alerts|downstream|downstream-spark|scoreboard|page|stack]"; exit 64 ;;
+  demo | test | live | reconnect-table | clients | chart | chart-pods | compose | compose-live | alerts | downstream | downstream-spark | scoreboard | page | stack | image) ;;
+  *) say "usage: scripts/setup.sh [--for demo|test|live|reconnect-table|clients|chart|chart-pods|compose|compose-live|alerts|downstream|downstream-spark|scoreboard|page|stack|image]"; exit 64 ;;
 esac
 
 # command or file that shows a package is there, and the package's name in Debian
@@ -38,6 +39,8 @@ case $what in chart | compose* | alerts | downstream*) compiler=no ;; esac
 [ "$what" = compose ] && wanted=(python3:python3 curl:curl docker-compose:docker-compose)
 case $what in live | scoreboard | chart-pods) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 [ "$what" = compose-live ] && wanted=(python3:python3 curl:curl docker:docker.io docker-compose:docker-compose debootstrap:debootstrap javac:openjdk-17-jdk-headless mvn:maven)
+[ "$what" = image ] && wanted+=(musl-gcc:musl-tools perl:perl readelf:binutils docker:docker.io)
+case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
 [ "$what" = chart-pods ] && wanted+=(containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins ip:iproute2 strip:binutils unshare:util-linux)
 [ "$what" = page ] && wanted+=(chromium:chromium)
@@ -150,6 +153,14 @@ node_package() {
   (cd "$folder" && npm install --silent --no-package-lock --no-audit --no-fund) ||
     die "npm could not install $package $version: is there a network to the package registries?"
 }
+
+# Tools of cargo, and what it builds for
+if [ "$what" = image ]; then
+  tool=$(sed -n 's/.*cargo install --locked \(cargo-auditable@[0-9.]*\)$/\1/p' Dockerfile)
+  command -v cargo-auditable >/dev/null || { say "installing $tool"; cargo install --quiet --locked "$tool" || die "cannot install $tool"; }
+  triple=$(uname -m)-unknown-linux-musl
+  [ -d "$(rustc --print target-libdir --target "$triple")" ] || rustup target add "$triple" || die "Rust has no $triple"
+fi
 
 case $what in
   reconnect-table) node_package docs/examples/node-reconnect ws ;;

@@ -69,10 +69,20 @@ impl KafkaSettings {
         config.set("client.id", "trunkline");
         // one line per broker and second would fill the log of an outage
         config.set("log.connection.close", "false");
+        if self.looks_for_authorities(cfg!(target_env = "musl")) {
+            config.set("ssl.ca.location", "probe");
+        }
         for (key, value) in &self.security {
             config.set(key, value);
         }
         config
+    }
+
+    /// Whether the client has to look for the machine's authorities: an OpenSSL inside a static binary
+    /// knows only the folder it was built in.
+    fn looks_for_authorities(&self, is_static: bool) -> bool {
+        let protocol = self.security.get("security.protocol").map(|said| said.to_uppercase());
+        is_static && protocol.is_some_and(|said| said.ends_with("SSL"))
     }
 
     /// What the producer runs with.
@@ -116,5 +126,21 @@ mod tests {
         assert_eq!(config.get("linger.ms"), Some("5"));
         assert_eq!(config.get("compression.type"), Some("lz4"));
         assert_eq!(settings.refused_overrides()[0].0, "acks");
+    }
+
+    #[test]
+    fn a_static_binary_looks_for_authorities_where_brokers_are_encrypted() {
+        let with = |protocol: &str| {
+            let mut settings = KafkaSettings::default();
+            settings.security.insert("security.protocol".to_owned(), protocol.to_owned());
+            settings
+        };
+        for (protocol, wanted) in
+            [("SSL", true), ("sasl_ssl", true), ("PLAINTEXT", false), ("SASL_PLAINTEXT", false)]
+        {
+            assert_eq!(with(protocol).looks_for_authorities(true), wanted, "{protocol}");
+            assert!(!with(protocol).looks_for_authorities(false), "{protocol}");
+        }
+        assert!(!KafkaSettings::default().looks_for_authorities(true));
     }
 }

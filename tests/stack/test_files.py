@@ -134,13 +134,19 @@ class Files(unittest.TestCase):
         self.assertIn(f"ARG BUILDER=rust:{channel}-", text)
         self.assertIn(f"ENV RUSTUP_TOOLCHAIN={channel}", text)
         self.assertIn("USER 65532:65532", text)
-        self.assertIn("--locked", text)
+        self.assertNotIn("cargo build", text, "scripts/static_binary.sh builds it, here as everywhere")
+        self.assertIn("scripts/static_binary.sh /out", text)
+        self.assertIn("--locked", (ROOT / "scripts/static_binary.sh").read_text())
+
+    def test_the_tool_that_lists_the_crates_has_one_version(self):
+        found = [re.findall(r"cargo-auditable@([\d.]+)", (ROOT / name).read_text()) for name in ("Dockerfile", "scripts/static_binary.sh")]
+        self.assertEqual(len({version for one in found for version in one}), 1, found)
 
     def test_what_the_build_needs_is_not_kept_from_it(self):
         ignored = set((ROOT / ".dockerignore").read_text().split())
-        needed = {"Cargo.toml", "Cargo.lock", "src", "crates", "schemas", "benches", "examples", "config"}
+        needed = {"Cargo.toml", "Cargo.lock", "src", "crates", "schemas", "benches", "examples", "config", "scripts"}
         self.assertEqual(ignored & needed, set())
-        self.assertLessEqual({"target", ".git", ".venv"}, ignored)
+        self.assertLessEqual({"target/*", "!target/image", ".git", ".venv"}, ignored)
 
 
 if __name__ == "__main__":
