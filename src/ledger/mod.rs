@@ -116,8 +116,9 @@ pub struct Looked {
 /// Asks what is known of every shard.
 pub type Look = oneshot::Sender<Vec<Looked>>;
 
-/// How long final claims may take to be acknowledged.
-const FLUSH: Duration = Duration::from_secs(10);
+/// How long final claims may take to be acknowledged, after everything else. A stop grants ten seconds beside
+/// the time of `kafka.flush_timeout_secs`, and clients of the broker take some to end.
+const FLUSH: Duration = Duration::from_secs(5);
 const LOOK: Duration = Duration::from_secs(1);
 /// A process is not down for longer without anybody's asking for what it closed.
 const OF_LATE: Duration = Duration::from_secs(7 * 86_400);

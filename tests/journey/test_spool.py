@@ -87,6 +87,24 @@ class Spool(unittest.TestCase):
             with Trunkline(settings).wait_ready() as app:
                 self.assertEqual(total(app, "trunkline_spool_replayed_events_total"), 0, "nothing is sent twice")
 
+    def test_a_stop_while_the_broker_is_away_for_long_is_a_good_one(self):
+        with Stand() as stand, Sim("--rate", "300", "--events", "3000", "--wait-for-channels", "2") as sim:
+            settings = self.settings(stand, sim, kafka__flush_timeout_secs=3)
+            with Trunkline(settings).wait_ready() as app:
+                with broker_away(stand, 20):
+                    self.assertTrue(wait_for(lambda: status(app)["waiting"] > IN_FLIGHT), status(app))
+                    code, seconds = app.stop()
+                    self.assertEqual(code, 0, "".join(app.log[-3:]))
+                    self.assertIn("spool_kept", app.codes())
+                    # the time for acknowledgements, that for the last claims, and some to end
+                    self.assertLess(seconds, 3 + 5 + 4)
+            with Trunkline(settings).wait_ready() as app:
+                self.assertTrue(wait_for(lambda: status(app)["waiting"] == 0), status(app))
+                self.assertGreater(total(app, "trunkline_spool_replayed_events_total"), IN_FLIGHT)
+                self.assertEqual(app.stop()[0], 0)
+            # what was sent while nobody listened may be missing, nothing else
+            self.assertGreater(len({raw["record"]["event_id"] for raw in stand.records()}), IN_FLIGHT)
+
     def test_a_process_that_starts_while_the_registry_is_away_hears_and_writes_as_before(self):
         with Stand() as stand, Sim("--rate", "200", "--wait-for-channels", "2") as sim:
             settings = self.settings(stand, sim)
