@@ -10,8 +10,6 @@ use trunkline_protocol::ledger::Source;
 
 use super::range::{PATIENCE, RangeError, Ranged, TRIES};
 use super::reader::Reader;
-use crate::decode::history;
-use crate::failpoint;
 
 /// A reading under way.
 struct Share<'a> {
@@ -95,19 +93,9 @@ impl Ranged {
         is_new: &mut dyn FnMut(&str) -> bool,
     ) -> Result<(), RangeError> {
         for row in rows {
-            let read = match history::read(row.get()) {
-                Ok(read) => read,
-                Err(error) => {
-                    counts.unreadable += 1;
-                    if let Some(writer) = &mut self.writer {
-                        writer.reject(row.get(), share.source, &error).await?;
-                    }
-                    continue;
-                }
-            };
-            if !is_new(read.id()) {
+            let Some(read) = self.understand(row.get(), share.source, counts, is_new).await? else {
                 continue;
-            }
+            };
             let (shown, facts) = (read.row(), read.facts());
             let gap = share.campaign.take(&shown);
             if gap.is_none() {
@@ -129,11 +117,6 @@ impl Ranged {
                 share.campaign.wrote(gap);
             }
         }
-        failpoint::pass("bf.page.sent");
-        if let Some(writer) = &mut self.writer {
-            writer.flush().await?;
-        }
-        failpoint::pass("bf.page.acked");
-        Ok(())
+        self.page_done().await
     }
 }

@@ -159,19 +159,9 @@ impl Ranged {
         is_new: &mut dyn FnMut(&str) -> bool,
     ) -> Result<(), RangeError> {
         for row in rows {
-            let read = match history::read(row.get()) {
-                Ok(read) => read,
-                Err(error) => {
-                    counts.unreadable += 1;
-                    if let Some(writer) = &mut self.writer {
-                        writer.reject(row.get(), part.source, &error).await?;
-                    }
-                    continue;
-                }
-            };
-            if !is_new(read.id()) {
+            let Some(read) = self.understand(row.get(), part.source, counts, is_new).await? else {
                 continue;
-            }
+            };
             let (shown, facts) = (read.row(), read.facts());
             match judge.judge(&shown, part.about) {
                 Verdict::Outside => continue,
@@ -186,6 +176,31 @@ impl Ranged {
             }
             counts.rows += 1;
         }
+        self.page_done().await
+    }
+
+    /// A row as history gave it, once; what cannot be read goes to the quarantine.
+    pub(super) async fn understand<'r>(
+        &mut self,
+        row: &'r str,
+        source: Source,
+        counts: &mut Counts,
+        is_new: &mut dyn FnMut(&str) -> bool,
+    ) -> Result<Option<history::Conversation<'r>>, RangeError> {
+        match history::read(row) {
+            Ok(read) => Ok(is_new(read.id()).then_some(read)),
+            Err(error) => {
+                counts.unreadable += 1;
+                if let Some(writer) = &mut self.writer {
+                    writer.reject(row, source, &error).await?;
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Waits until everything of a page is acknowledged.
+    pub(super) async fn page_done(&mut self) -> Result<(), RangeError> {
         failpoint::pass("bf.page.sent");
         if let Some(writer) = &mut self.writer {
             writer.flush().await?;
