@@ -1,64 +1,61 @@
 //! Builds every part from the configuration and hands the tasks to the supervisor.
 
+mod brokers;
+mod platform;
+mod proof;
 mod queue;
 mod schemas;
 mod staging;
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rand::{Rng as _, SeedableRng as _};
-use secrecy::SecretString;
 use tokio::sync::{mpsc, watch};
 use trunkline_protocol::budget::Budget;
 use trunkline_protocol::dedupe::Window;
-use trunkline_protocol::domain::{Dice, Mono, Wall, WriterId};
-use trunkline_protocol::gate::{Endpoint, Priority};
+use trunkline_protocol::domain::{Dice, Mono, WriterId};
 use trunkline_protocol::history::Recent;
 use trunkline_protocol::identity::Canonical;
 use trunkline_protocol::privacy::Policy;
 use trunkline_protocol::producer::STALL;
-use trunkline_protocol::seats::Seats;
 use trunkline_protocol::standby::Roster;
 use trunkline_protocol::timings::Timings;
 
 use crate::admin::{About, Actions, Admin, AdminParts};
-use crate::certify::{Certify, CertifySettings};
+use crate::certify::Certify;
 use crate::clock::Clock;
-use crate::config::{Config, DurabilityWord, Ids, IdsWord, Mode, Schedule, Secret};
-use crate::control::direct::{self, DirectSettings};
-use crate::control::{Client, ClientSettings, Control, Hints, Source, TopicSettings, Wanted};
+use crate::config::{Config, Mode, Secret};
+use crate::control::{Client, Control, Hints, TopicSettings};
 use crate::decode::open::Opener;
-use crate::encode::proof::{ProofEncoder, ProofSource};
-use crate::encode::schemas::{CONVERSATION_EVENT, COVERAGE_CERTIFICATE, GAP_RECORD};
-use crate::encode::{Encoder, Provenance, read};
+use crate::encode::schemas::CONVERSATION_EVENT;
+use crate::encode::{Encoder, Provenance};
 use crate::error::{ExitCode, ProcessError};
-use crate::genesys::PlatformError;
-use crate::genesys::http::Http;
-use crate::genesys::regions::domain_of;
 use crate::ground::Watcher;
-use crate::kafka::KafkaError;
-use crate::kafka::admin::{Durability, Remake, TopicCheck, TopicWant, check_topics};
-use crate::kafka::look::Place;
-use crate::kafka::settings::KafkaSettings;
-use crate::kafka::tail::{self, From, Tail};
-use crate::ledger::{self, Ledger, LedgerError, LedgerSettings};
+use crate::kafka::admin::Remake;
+use crate::ledger::{self, Ledger};
 use crate::observe::flow::Flow;
 use crate::observe::metrics::Metrics;
 use crate::observe::status::StatusBoard;
 use crate::orders::Rotate;
-use crate::pipeline::{self, Passed, Stages, Standby};
-use crate::proxy::{Proxies, ProxySettings};
+use crate::pipeline::{self, Stages, Standby};
 use crate::publish::router::Router;
 use crate::publish::{self, StageSettings};
-use crate::reconcile::{self, AuditParts, Reconcile, WriterParts};
+use crate::reconcile::{self, Reconcile, WriterParts};
 use crate::sequence;
 use crate::session::{SessionParts, Transport};
 use crate::spool::{self, Spool, SpoolError, SpoolSettings};
 use crate::supervisor::{Supervisor, Uninvited};
 
+use brokers::{check_durability, output_tail, places, topic_check};
+pub use brokers::{kafka_settings, topics_wanted};
+use platform::client_settings;
+pub use platform::{
+    clients, http, in_time, org_id, plan, platform_error, proxies, seats, spawn_control,
+    topic_settings,
+};
+use proof::{audit_parts, certify_settings, ledger_error, ledger_settings, proof_encoder};
 pub use queue::{queue, queue_error};
 use schemas::SchemaIds;
 pub use schemas::{registry_error, registry_settings, schema_id};
@@ -428,19 +425,6 @@ pub fn policy(config: &Config) -> Result<Policy, ProcessError> {
     first.map_or(Ok(policy), |text| Err(ProcessError::text(ExitCode::Config, text)))
 }
 
-/// What holding closed hours against history takes.
-fn audit_parts(config: &Config, ledger: &Ledger) -> Option<Box<AuditParts>> {
-    let wanted = config.reconcile.schedule == Schedule::Daily;
-    wanted.then(|| {
-        Box::new(AuditParts {
-            looks: ledger.looks(),
-            kafka: kafka_settings(config),
-            events_topic: config.kafka.events_topic.clone(),
-            whole_org: config.subscriptions.whole_org(),
-        })
-    })
-}
-
 /// The spool as configured.
 async fn open_spool(
     config: &Config,
@@ -472,24 +456,6 @@ async fn open_spool(
     })
 }
 
-/// What was heard, as it passes in the output topic; that of the window of duplicates first.
-fn output_tail(config: &Config, clock: Clock, tasks: &mut Supervisor) -> Tail<Passed> {
-    let window = Duration::from_secs(config.flow.dedupe_window_secs);
-    let from = From::Time(clock.now().wall.minus(window).0, BTreeMap::new());
-    let topic = config.kafka.events_topic.clone();
-    let (tail, work) = tail::follow(kafka_settings(config), topic, from, |record| {
-        // what no socket heard says nothing about sockets
-        let unheard = ["backfill", "reconcile", "eventbridge"];
-        let origin = record.header("trunkline-origin")?;
-        let id = record.header("event_id").filter(|_| !unheard.contains(&origin))?.parse().ok()?;
-        // whatever cannot be read is durable all the same
-        let (topic, received) = read::heard(record.value()).unwrap_or(("", Wall(0)));
-        Some(Passed { id, topic: topic.into(), received })
-    });
-    tasks.spawn("output tail", work);
-    tail
-}
-
 /// Ready when every leg is live.
 async fn readiness(board: StatusBoard) {
     board.check("running", true, "");
@@ -511,55 +477,6 @@ async fn readiness(board: StatusBoard) {
         board.check("channels", !none && down.is_empty() && unheard == 0, detail);
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-}
-
-/// The broker as configured.
-#[must_use]
-pub fn kafka_settings(config: &Config) -> KafkaSettings {
-    let kafka = &config.kafka;
-    let mut security = kafka.security.clone();
-    if let Some(password) = &kafka.sasl_password {
-        security.insert("sasl.password".to_owned(), password.expose().to_owned());
-    }
-    KafkaSettings {
-        bootstrap_servers: kafka.bootstrap_servers.clone(),
-        security,
-        compression: kafka.compression.clone(),
-        linger_ms: kafka.linger_ms,
-        in_flight_records: kafka.in_flight_records,
-        in_flight_bytes: kafka.in_flight_bytes,
-        // the check of sizes is ours; the library's must leave room for headers
-        max_record_bytes: kafka.max_record_bytes + (64 << 10),
-        overrides: kafka.overrides.clone(),
-    }
-}
-
-fn topic_check(config: &Config) -> TopicCheck {
-    TopicCheck {
-        topics: topics_wanted(config),
-        durability: match config.kafka.durability {
-            DurabilityWord::Required => Durability::Required,
-            DurabilityWord::DegradedAllowed => Durability::DegradedAllowed,
-        },
-        create_partitions: config.kafka.create_topics.then_some(config.kafka.partitions),
-        patience: Duration::from_secs(config.kafka.start_timeout_secs),
-    }
-}
-
-/// Looks at the topics, and says of each that is weaker than promised.
-async fn check_durability(
-    config: &Config,
-    kafka: &KafkaSettings,
-    metrics: &Metrics,
-    board: &StatusBoard,
-) -> Result<(), ProcessError> {
-    let weak = check(config, kafka).await?;
-    metrics.publish.durability_degraded(!weak.is_empty());
-    for problem in &weak {
-        tracing::warn!(code = "degraded_durability", problem = %problem, "runs weaker than promised, as configured");
-    }
-    board.durability(weak);
-    Ok(())
 }
 
 /// Starts the admin server; where it listens.
@@ -585,317 +502,4 @@ async fn serve_admin(
     let address = admin.address().map_err(|error| ProcessError::new(ExitCode::Internal, &error))?;
     background.spawn("admin", admin.run());
     Ok(address)
-}
-
-async fn check(config: &Config, settings: &KafkaSettings) -> Result<Vec<String>, ProcessError> {
-    check_topics(settings, &topic_check(config)).await.map_err(|error| {
-        let code = match error {
-            KafkaError::Unreachable { .. } | KafkaError::Read { .. } | KafkaError::Group { .. } => {
-                ExitCode::Unavailable
-            }
-            KafkaError::Hidden { .. } => ExitCode::Permission,
-            KafkaError::Settings(_)
-            | KafkaError::NoTopic { .. }
-            | KafkaError::NotCreated { .. }
-            | KafkaError::Cleanup { .. }
-            | KafkaError::Weak { .. } => ExitCode::Config,
-        };
-        ProcessError::new(code, &error)
-    })
-}
-
-/// Every topic that must be there, and what its content rests on.
-#[must_use]
-pub fn topics_wanted(config: &Config) -> Vec<TopicWant> {
-    let kafka = &config.kafka;
-    let want =
-        |name: &String, cleanup, partitions| TopicWant { name: name.clone(), cleanup, partitions };
-    let mut topics =
-        vec![want(&kafka.events_topic, None, None), want(&kafka.quarantine_topic, None, None)];
-    if config.genesys.mode == Mode::Eventbridge {
-        return topics;
-    }
-    topics.push(want(&kafka.gaps_topic, Some("compact,delete"), Some(1)));
-    if config.genesys.mode == Mode::Channels {
-        topics.push(want(&kafka.certificates_topic, Some("compact"), Some(1)));
-    }
-    topics.push(want(&kafka.state_topic, Some("compact"), Some(kafka.state_partitions)));
-    topics
-}
-
-/// Topics that are looked at while the service runs. Those of events have many partitions and records:
-/// of them only is asked whether they are there, and with how many partitions.
-fn places(config: &Config) -> Vec<Place> {
-    let kafka = &config.kafka;
-    let place = |role, name: &String, with_ends| Place { role, name: name.clone(), with_ends };
-    let mut places = vec![
-        place("events", &kafka.events_topic, false),
-        place("quarantine", &kafka.quarantine_topic, false),
-        place("gaps", &kafka.gaps_topic, true),
-        place("certificates", &kafka.certificates_topic, true),
-        place("state", &kafka.state_topic, true),
-    ];
-    places.retain(|place| place.role != "certificates" || config.genesys.mode == Mode::Channels);
-    places
-}
-
-fn ledger_settings(
-    config: &Config,
-    kafka: KafkaSettings,
-    source: &ProofSource,
-    timings: &Timings,
-) -> LedgerSettings {
-    LedgerSettings {
-        kafka,
-        state_topic: config.kafka.state_topic.clone(),
-        gaps_topic: config.kafka.gaps_topic.clone(),
-        instance: source.instance.clone(),
-        roster: Roster::new(&config.replica, config.replicas.iter().cloned()),
-        org_id: source.org_id.clone(),
-        writer_id: source.writer_id,
-        timings: timings.clone(),
-        proves: config.genesys.mode == Mode::Channels,
-        // reading it whole takes longer than a broker's first answer
-        patience: Duration::from_secs(config.kafka.start_timeout_secs.max(30)),
-    }
-}
-
-async fn proof_encoder(
-    config: &Config,
-    provenance: &Provenance,
-    ids: &mut SchemaIds,
-    dice: &mut Dice,
-) -> Result<ProofEncoder, ProcessError> {
-    let (gaps, certificates) = (&config.kafka.gaps_topic, &config.kafka.certificates_topic);
-    let gap_schema = ids.id(gaps, GAP_RECORD, dice).await?;
-    let certificate_schema = ids.id(certificates, COVERAGE_CERTIFICATE, dice).await?;
-    let source = ProofSource {
-        org_id: provenance.org_id.clone(),
-        instance: config.instance.clone(),
-        writer_id: provenance.writer_id,
-    };
-    Ok(ProofEncoder { source, gap_schema, certificate_schema })
-}
-
-fn certify_settings(config: &Config, kafka: KafkaSettings, timings: &Timings) -> CertifySettings {
-    let roster = Roster::new(&config.replica, config.replicas.iter().cloned());
-    CertifySettings {
-        kafka,
-        state_topic: config.kafka.state_topic.clone(),
-        events_topic: config.kafka.events_topic.clone(),
-        quarantine_topic: config.kafka.quarantine_topic.clone(),
-        certificates_topic: config.kafka.certificates_topic.clone(),
-        timings: timings.clone(),
-        place: u32::try_from(roster.place(0)).unwrap_or(u32::MAX),
-        count: u32::try_from(roster.len()).unwrap_or(u32::MAX),
-    }
-}
-
-fn ledger_error(error: &LedgerError) -> ProcessError {
-    let code = match error {
-        LedgerError::Kafka(_) | LedgerError::NoBarrier { .. } => ExitCode::Unavailable,
-        LedgerError::Foreign { .. } | LedgerError::Newer { .. } => ExitCode::Config,
-    };
-    ProcessError::new(code, error)
-}
-
-/// The way out, as configured.
-///
-/// # Errors
-/// When the address of the proxy is none; validation has looked at it.
-pub fn proxies(config: &Config) -> Result<Proxies, ProcessError> {
-    let proxy = &config.genesys.proxy;
-    let Some(url) = &proxy.url else { return Ok(Proxies::new(None)) };
-    let url = url::Url::parse(url)
-        .map_err(|_| ProcessError::text(ExitCode::Config, "genesys.proxy.url is no URL"))?;
-    let password = || proxy.password.as_ref().map_or_else(|| "".into(), Secret::secret);
-    let credentials = proxy.username.clone().map(|user| (user, password()));
-    Ok(Proxies::new(Some(ProxySettings { url, credentials, except: proxy.except.clone() })))
-}
-
-/// The platform as configured.
-///
-/// # Errors
-/// When the region or the file of authorities is wrong.
-pub fn http(config: &Config, timeout: Duration, clock: Clock) -> Result<Http, ProcessError> {
-    let genesys = &config.genesys;
-    let domain = genesys.region.as_deref().and_then(domain_of).unwrap_or_default();
-    let base = |given: &Option<String>, host: &str| {
-        let url = given.clone().unwrap_or_else(|| format!("https://{host}.{domain}"));
-        url.trim_end_matches('/').to_owned()
-    };
-    let (login, api) = (base(&genesys.login_url, "login"), base(&genesys.api_url, "api"));
-    let proxies = proxies(config)?;
-    Http::new(&login, &api, genesys.ca_file.as_deref(), &proxies, timeout, clock).map_err(
-        |problem| ProcessError::text(ExitCode::Config, format!("genesys.ca_file: {problem}")),
-    )
-}
-
-/// Starts the OAuth clients.
-pub fn clients(
-    config: &Config,
-    http: &Http,
-    timings: &Timings,
-    clock: Clock,
-    metrics: &Metrics,
-    dice: &mut Dice,
-    supervisor: &mut Supervisor,
-) -> Vec<Client> {
-    let each = |(index, settings): (usize, ClientSettings)| {
-        let (metrics, dice) = (metrics.control.clone(), Dice::new(dice.next_u64()));
-        Client::start(index, settings, http.clone(), timings, clock, metrics, dice, supervisor)
-    };
-    client_settings(config).enumerate().map(each).collect()
-}
-
-fn client_settings(config: &Config) -> impl Iterator<Item = ClientSettings> {
-    config.genesys.clients.iter().enumerate().map(|(index, client)| ClientSettings {
-        id: client.id.clone().unwrap_or_default(),
-        secret: client.secret.as_ref().map_or_else(|| SecretString::from(""), Secret::secret),
-        requests_per_minute: config.genesys.requests_per_minute,
-        processes: config.genesys.processes_per_client,
-        held: config.spool.enabled.then(|| config.spool.dir.join(format!("held-{index}.json"))),
-    })
-}
-
-/// The organisation's id, from the first client; waits for the platform as long as it takes.
-///
-/// # Errors
-/// When the login host refuses a client.
-pub async fn org_id(clients: &[Client]) -> Result<String, ProcessError> {
-    for client in clients {
-        client
-            .proven()
-            .await
-            .map_err(|refused| ProcessError::new(ExitCode::Permission, &refused))?;
-    }
-    let Some(client) = clients.first() else {
-        return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
-    };
-    loop {
-        let asked = client
-            .call(Endpoint::Listing, Priority::StartReconnect, |http, token| async move {
-                http.organization(&token).await
-            })
-            .await;
-        match asked {
-            Ok(org) => return Ok(org),
-            Err(error) => {
-                tracing::warn!(code = "organization_unknown", error = %error, "the organisation's id is not known yet");
-                tokio::time::sleep(Duration::from_secs(1)).await;
-            }
-        }
-    }
-}
-
-/// Channels of so many shards, as this process gives them to its clients.
-#[must_use]
-pub fn seats(config: &Config, shards: usize) -> Seats {
-    let genesys = &config.genesys;
-    let (clients, processes) = (genesys.clients.len(), genesys.processes_per_client);
-    let mut seats = Seats::new(genesys.channels_per_shard, clients, processes);
-    seats.grow(u16::try_from(shards).unwrap_or(u16::MAX));
-    seats
-}
-
-/// Topics as configured.
-#[must_use]
-pub fn topic_settings(config: &Config) -> TopicSettings {
-    let source = |ids: &Ids| match ids {
-        Ids::Word(IdsWord::Discover) => Source::Discover,
-        Ids::Word(IdsWord::None) => Source::None,
-        Ids::List(ids) => Source::Ids(ids.clone()),
-    };
-    let subscriptions = &config.subscriptions;
-    TopicSettings {
-        queues: source(&subscriptions.queues),
-        users: source(&subscriptions.users),
-        queue_filter: subscriptions.queue_filter.filter(),
-        user_filter: subscriptions.user_filter.filter(),
-        media: subscriptions.media.iter().map(|media| media.as_str()).collect(),
-        extra: subscriptions.topics.clone(),
-        refresh: Duration::from_secs(subscriptions.refresh_secs.max(1)),
-        requests_per_minute: config.genesys.requests_per_minute
-            / config.genesys.processes_per_client.max(1),
-    }
-}
-
-/// What would be subscribed, by shard, and what of the listings it is.
-///
-/// # Errors
-/// When a permission is refused, or the platform does not answer.
-pub async fn plan(config: &Config, clients: &[Client]) -> Result<Wanted, ProcessError> {
-    let Some(client) = clients.first() else {
-        return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
-    };
-    Control::wanted(&topic_settings(config), client).await.map_err(|error| platform_error(&error))
-}
-
-/// The exit code of a refusal of the platform.
-#[must_use]
-pub fn platform_error(error: &PlatformError) -> ProcessError {
-    let denied = error.status() == Some(403);
-    let code = if denied { ExitCode::Permission } else { ExitCode::Unavailable };
-    ProcessError::new(code, error)
-}
-
-/// How long a command waits for the platform.
-const PATIENCE: Duration = Duration::from_secs(60);
-
-/// What the platform was asked for, if it answers within a minute.
-///
-/// # Errors
-/// When it does not.
-pub async fn in_time<T>(
-    asked: impl Future<Output = Result<T, ProcessError>>,
-) -> Result<T, ProcessError> {
-    let silent = || ProcessError::text(ExitCode::Unavailable, "the platform does not answer");
-    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(|_| Err(silent()))
-}
-
-/// Hears: over channels, or one configured URL.
-///
-/// # Errors
-/// When the URL is none, or there is no client.
-pub fn spawn_control(
-    config: &Config,
-    control: Control,
-    clients: Vec<Client>,
-    orders: mpsc::Receiver<Rotate>,
-    stopping: watch::Receiver<bool>,
-    supervisor: &mut Supervisor,
-) -> Result<(), ProcessError> {
-    match config.genesys.mode {
-        Mode::Channels => {
-            supervisor.spawn("control", control.run(clients, orders, stopping));
-        }
-        Mode::Direct => {
-            let settings = direct_settings(config)?;
-            let Some(client) = clients.into_iter().next() else {
-                return Err(ProcessError::text(ExitCode::Config, "genesys.clients is empty"));
-            };
-            supervisor.spawn("control", direct::run(control, settings, client, stopping));
-        }
-        Mode::Eventbridge => {
-            let text = "genesys.mode is eventbridge: nothing is heard on a socket; allowed: channels or direct";
-            return Err(ProcessError::text(ExitCode::Config, text));
-        }
-    }
-    Ok(())
-}
-
-fn direct_settings(config: &Config) -> Result<DirectSettings, ProcessError> {
-    let direct = &config.genesys.direct;
-    let url = direct.url.as_deref().unwrap_or_default();
-    let url = url::Url::parse(url)
-        .map_err(|_| ProcessError::text(ExitCode::Config, "genesys.direct.url is no URL"))?;
-    Ok(DirectSettings {
-        url,
-        token_parameter: direct.token_parameter.clone(),
-        lifetime: Duration::from_secs(direct.expected_lifetime_secs.max(1)),
-        connections: direct.connections,
-        dials_per_minute: direct.dials_per_minute,
-        processes: config.genesys.processes_per_client,
-        silence: Duration::from_secs(direct.silence_secs.max(2)),
-    })
 }
