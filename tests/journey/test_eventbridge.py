@@ -41,9 +41,10 @@ class EventBridge(unittest.TestCase):
         self.assertEqual({(r["origin"], r["epoch_id"], r["org_id"]) for r in records}, {("eventbridge", None, ORG)})
         self.assertEqual({r["event_type"] for r in records}, {"customer.start"})
         self.assertEqual(min(r["event_time"] for r in records).timestamp(), 1795849200)
-        again = seen["trunkline_queue_redelivered_total"]  # a queue may give a message to two receivers at once
-        self.assertEqual(seen["trunkline_queue_received_total"], 120 + again)
-        self.assertTrue(20 <= seen["trunkline_events_deduplicated_total"] <= 20 + again, seen)
+        # a queue may give a message to two receivers at once, and count that once
+        received, copies = seen["trunkline_queue_received_total"], seen["trunkline_events_deduplicated_total"]
+        self.assertGreaterEqual(received, 120)
+        self.assertEqual(received - copies, 100)
         self.assertGreaterEqual(seen['trunkline_queue_deletes_total{outcome="done"}'], 120)
 
     def test_a_kill_between_acknowledgement_and_deletion_repeats_under_the_same_id_and_loses_nothing(self):
