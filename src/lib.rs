@@ -21,6 +21,7 @@ pub mod session;
 pub mod spool;
 
 pub mod admin;
+pub mod beside;
 pub mod certify;
 pub mod clock;
 pub mod config;

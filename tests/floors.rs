@@ -16,7 +16,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("demo", "app clock config error kafka observe supervisor"),
     (
         "app",
-        "admin certify clock config control decode encode error eventbridge genesys ground kafka ledger observe orders pipeline proxy publish reconcile sequence session spool sqs staging supervisor",
+        "admin beside certify clock config control decode encode error eventbridge genesys ground kafka ledger observe orders pipeline proxy publish reconcile sequence session spool sqs staging supervisor",
     ),
     // what a command does once, with the parts of the service
     ("errand", "app clock config control encode error kafka observe publish supervisor"),
@@ -38,7 +38,9 @@ const FLOORS: &[(&str, &str)] = &[
     ("error", "supervisor"),
     ("supervisor", ""),
     // control orders sockets, so it stands on session
-    ("control", "clock genesys observe orders session supervisor"),
+    ("control", "beside clock genesys observe orders session supervisor"),
+    // what the next process is told
+    ("beside", ""),
     // which way out, for requests and sockets alike
     ("proxy", ""),
     ("session", "clock observe proxy"),

@@ -1,12 +1,13 @@
 //! Under which ids this process writes: asked of the registry at start, and of the spool's disk when it is away,
 //! for a socket that waits for the registry hears nothing.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use trunkline_protocol::domain::Dice;
 
+use crate::beside;
 use crate::config::{Config, RegistryMode};
 use crate::encode::registry::{self, Credentials, Mode, RegistryError, RegistrySettings};
 use crate::encode::schemas;
@@ -72,8 +73,7 @@ impl SchemaIds {
     }
 
     fn of(settings: RegistrySettings, mode: Mode, file: Option<PathBuf>) -> Self {
-        let read = |file: &PathBuf| serde_json::from_slice(&std::fs::read(file).ok()?).ok();
-        let earlier = file.as_ref().and_then(read).unwrap_or_default();
+        let earlier = file.as_ref().and_then(|file| beside::read(file)).unwrap_or_default();
         Self { settings, mode, file, earlier, used: Vec::new(), unconfirmed: 0 }
     }
 
@@ -102,7 +102,7 @@ impl SchemaIds {
                 self.unconfirmed += 1;
                 Ok(known.id)
             }
-            Some(known) => match ask(&self.once(), self.mode, &wanted, dice).await {
+            Some(known) => match ask(&once(&self.settings), self.mode, &wanted, dice).await {
                 Err(RegistryError::Unavailable { reason, .. }) => {
                     tracing::warn!(
                         code = "registry_away_at_start",
@@ -124,7 +124,7 @@ impl SchemaIds {
     pub(super) fn keep(&self) {
         if let Some(file) = &self.file
             && self.used != self.earlier
-            && let Err(error) = write(file, &self.used)
+            && let Err(error) = beside::replace(file, &self.used)
         {
             // the next process needs the registry then
             tracing::warn!(code = "schemas_not_kept", error = %error, "the ids of schemas could not be written down beside the spool");
@@ -162,10 +162,6 @@ impl SchemaIds {
         }
         std::future::pending().await
     }
-
-    fn once(&self) -> RegistrySettings {
-        once(&self.settings)
-    }
 }
 
 /// One attempt, a short one.
@@ -191,12 +187,6 @@ async fn ask(
         );
     }
     Ok(registered.id)
-}
-
-fn write(file: &Path, known: &[Known]) -> std::io::Result<()> {
-    let new = file.with_extension("new");
-    std::fs::write(&new, serde_json::to_vec(known).unwrap_or_default())?;
-    std::fs::rename(new, file)
 }
 
 fn mode(config: &Config) -> Mode {
@@ -263,6 +253,8 @@ pub fn registry_error(error: &RegistryError) -> ProcessError {
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use super::*;
 
     fn ids(folder: &Path, url: &str) -> SchemaIds {
@@ -288,7 +280,7 @@ mod tests {
             schema: schema.to_owned(),
             id: 7,
         };
-        write(&folder.path().join(FILE), &[known]).expect("written");
+        beside::replace(&folder.path().join(FILE), &[known]).expect("written");
         let mut same = ids(folder.path(), AWAY);
         assert_eq!(same.id("t", schema, &mut dice).await.expect("known"), 7);
         assert_eq!(same.unconfirmed, 1);

@@ -7,6 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trunkline_protocol::domain::Wall;
 
+use crate::beside;
 use crate::clock::Clock;
 use crate::genesys::gate::Gate;
 
@@ -35,8 +36,8 @@ pub(super) struct Held {
 impl Held {
     /// How long nothing may be sent yet; a file that is missing, damaged or another client's holds nobody.
     pub(super) fn left(&self, clock: Clock) -> Duration {
-        let read = || serde_json::from_slice::<Told>(&std::fs::read(&self.file).ok()?).ok();
-        let told = read().filter(|told| told.client == self.client);
+        let told: Option<Told> = beside::read(&self.file);
+        let told = told.filter(|told| told.client == self.client);
         told.map_or(Duration::ZERO, |told| told.left(local(clock)))
     }
 
@@ -48,12 +49,9 @@ impl Held {
             let wait = held.borrow_and_update().since(clock.mono());
             let wait_ms = u64::try_from(wait.as_millis()).unwrap_or(u64::MAX);
             let told = Told { client: self.client.clone(), at: local(clock).0, wait_ms };
-            let new = self.file.with_extension("new");
-            let text = serde_json::to_vec(&told).unwrap_or_default();
             // what cannot be written costs the next process an early question
-            if tokio::fs::write(&new, text).await.is_ok() {
-                tokio::fs::rename(&new, &self.file).await.ok();
-            }
+            let file = self.file.clone();
+            tokio::task::spawn_blocking(move || beside::replace(&file, &told).ok()).await.ok();
         }
     }
 }

@@ -5,8 +5,6 @@
 //! address can listen, so the file is for the owner's eyes, as the spool beside it is.
 
 use std::collections::BTreeMap;
-use std::io::Write as _;
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -14,6 +12,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use trunkline_protocol::domain::{Leg, Wall};
 
+use crate::beside;
 use crate::genesys::Created;
 
 /// A channel with so little life left is not worth going on with.
@@ -42,10 +41,7 @@ impl Hints {
     #[must_use]
     pub fn load(folder: &Path) -> Self {
         let path = folder.join(FILE);
-        let earlier: BTreeMap<String, Hint> = std::fs::read(&path)
-            .ok()
-            .and_then(|bytes| serde_json::from_slice(&bytes).ok())
-            .unwrap_or_default();
+        let earlier: BTreeMap<String, Hint> = beside::read(&path).unwrap_or_default();
         let known = earlier.clone();
         Self { path, earlier: Arc::new(Mutex::new(earlier)), known: Arc::new(Mutex::new(known)) }
     }
@@ -71,7 +67,7 @@ impl Hints {
         move || {
             let known = lock(&known);
             // a hint that cannot be written costs the next process a new channel
-            write(&path, &serde_json::to_vec(&*known).unwrap_or_default()).ok();
+            beside::replace(&path, &*known).ok();
         }
     }
 }
@@ -82,14 +78,6 @@ fn key(leg: Leg) -> String {
 
 fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn write(path: &Path, bytes: &[u8]) -> std::io::Result<()> {
-    let new = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.create(true).truncate(true).write(true).mode(0o600).open(&new)?;
-    file.write_all(bytes)?;
-    std::fs::rename(&new, path)
 }
 
 #[cfg(test)]
