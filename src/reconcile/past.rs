@@ -4,11 +4,11 @@
 use std::collections::BTreeSet;
 
 use serde_json::value::RawValue;
-use trunkline_protocol::domain::{Disposition, EventId, Interval, Wall};
+use trunkline_protocol::domain::{EventId, Interval, Wall};
 use trunkline_protocol::history::{Campaign, Counts, Judge, Verdict};
 use trunkline_protocol::ledger::Source;
 
-use super::range::{PATIENCE, RangeError, Ranged, TRIES};
+use super::range::{PATIENCE, RangeError, Ranged};
 use super::reader::Reader;
 
 /// A reading under way.
@@ -36,27 +36,14 @@ impl Ranged {
         look: &mut dyn FnMut(&Counts),
     ) -> Result<(Campaign, Option<Wall>, Counts), RangeError> {
         let (mut counts, mut written) = (Counts::default(), BTreeSet::new());
-        let mut tried = 1;
-        loop {
+        for tried in 1.. {
             let mut share = Share { source, about, judge, campaign: campaign.clone() };
             match self.fill_once(&mut share, &mut counts, &mut written, look).await {
                 Ok(complete_to) => return Ok((share.campaign, complete_to, counts)),
-                Err(error) => match error.disposition() {
-                    Disposition::Retry | Disposition::Renew if tried < TRIES => {
-                        tried += 1;
-                        let Counts { requests, .. } = counts;
-                        let written = written.len() as u64;
-                        counts = Counts { requests, written, ..Counts::default() };
-                        let again = self.clock.mono() + self.timings.read_again;
-                        self.clock.sleep_until(Some(again)).await;
-                    }
-                    Disposition::Retry
-                    | Disposition::Renew
-                    | Disposition::Quarantine
-                    | Disposition::Escalate => return Err(error),
-                },
+                Err(error) => self.before_another(error, tried, &mut counts, &written).await?,
             }
         }
+        Err(RangeError::Cut("it was not tried"))
     }
 
     async fn fill_once(

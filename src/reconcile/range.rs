@@ -81,7 +81,7 @@ impl From<ReadError> for RangeError {
 /// A page's records are acknowledged within this.
 pub(super) const PATIENCE: Duration = Duration::from_secs(60);
 /// So often a part is tried in all.
-pub(super) const TRIES: u32 = 5;
+const TRIES: u32 = 5;
 
 impl Ranged {
     /// Reads a part; what fails for a reason that may pass is tried again. `look` is shown the counts
@@ -100,22 +100,36 @@ impl Ranged {
             let mut found = BTreeMap::new();
             match self.once(part, judge, &mut counts, &mut written, &mut found, look).await {
                 Ok(()) => return Ok((counts, found)),
-                Err(error) => match error.disposition() {
-                    Disposition::Retry | Disposition::Renew if tried < TRIES => {
-                        let Counts { requests, .. } = counts;
-                        let written = written.len() as u64;
-                        counts = Counts { requests, written, ..Counts::default() };
-                        let again = self.clock.mono() + self.timings.read_again;
-                        self.clock.sleep_until(Some(again)).await;
-                    }
-                    Disposition::Retry
-                    | Disposition::Renew
-                    | Disposition::Quarantine
-                    | Disposition::Escalate => return Err(error),
-                },
+                Err(error) => self.before_another(error, tried, &mut counts, &written).await?,
             }
         }
         Err(RangeError::Cut("it was not tried"))
+    }
+
+    /// Waits before another try where one may help; what was written stays counted.
+    ///
+    /// # Errors
+    /// The failure of the last try, and one that no other try mends.
+    pub(super) async fn before_another(
+        &self,
+        error: RangeError,
+        tried: u32,
+        counts: &mut Counts,
+        written: &BTreeSet<EventId>,
+    ) -> Result<(), RangeError> {
+        match error.disposition() {
+            Disposition::Retry | Disposition::Renew if tried < TRIES => {
+                let (requests, written) = (counts.requests, written.len() as u64);
+                *counts = Counts { requests, written, ..Counts::default() };
+                let again = self.clock.mono() + self.timings.read_again;
+                self.clock.sleep_until(Some(again)).await;
+                Ok(())
+            }
+            Disposition::Retry
+            | Disposition::Renew
+            | Disposition::Quarantine
+            | Disposition::Escalate => Err(error),
+        }
     }
 
     async fn once(
