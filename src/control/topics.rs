@@ -15,18 +15,19 @@ use super::{Client, Control};
 use crate::genesys::PlatformError;
 
 /// Where ids come from.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Source {
     /// The platform's listing, followed while running.
     Discover,
     /// Nowhere.
+    #[default]
     None,
     /// A list.
     Ids(Vec<String>),
 }
 
-/// Which topics are wanted.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// Which topics are wanted; none by default.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TopicSettings {
     /// `v2.routing.queues.{id}.conversations`.
     pub queues: Source,
@@ -254,26 +255,13 @@ async fn objects(
 mod tests {
     use super::*;
 
-    fn nothing() -> TopicSettings {
-        TopicSettings {
-            queues: Source::None,
-            users: Source::None,
-            queue_filter: Filter::default(),
-            user_filter: Filter::default(),
-            media: Vec::new(),
-            extra: Vec::new(),
-            refresh: Duration::ZERO,
-            requests_per_minute: 0,
-        }
-    }
-
     #[test]
     fn media_are_topics_of_their_own_and_share_a_string() {
         let settings = TopicSettings {
             queues: Source::Ids(vec!["q".to_owned()]),
             media: vec!["calls", "emails"],
             extra: vec!["v2.users.u.presence".to_owned()],
-            ..nothing()
+            ..TopicSettings::default()
         };
         let topics = settings.topics(None, None);
         let expected = [
@@ -295,7 +283,7 @@ mod tests {
             users: Source::Discover,
             refresh,
             requests_per_minute: 300,
-            ..nothing()
+            ..TopicSettings::default()
         };
         for (objects, secs) in [(0, 60), (2_000, 60), (3_000, 60), (12_000, 240)] {
             let requests = objects / 100;

@@ -12,7 +12,6 @@ use tokio::sync::mpsc::{self, Receiver};
 use tokio::sync::watch;
 use trunkline_protocol::channel::CHANNELS_AT_MOST;
 use trunkline_protocol::dedupe::Window;
-use trunkline_protocol::discovery::Filter;
 use trunkline_protocol::domain::{Dice, IntervalSet, WriterId};
 use trunkline_protocol::gate::{Endpoint, Priority};
 use trunkline_protocol::identity::Canonical;
@@ -23,7 +22,7 @@ use trunkline_protocol::timings::Timings;
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
-use crate::control::{Client, Control, Source, TopicSettings, Wanted};
+use crate::control::{Client, Control, TopicSettings, Wanted};
 use crate::decode::open::Opener;
 use crate::error::{ExitCode, ProcessError};
 use crate::observe::flow::{Flow, FlowSnapshot};
@@ -235,18 +234,9 @@ fn uninvited(ended: TaskEnd) -> ProcessError {
     ProcessError::new(ExitCode::Internal, &Uninvited::from(ended))
 }
 
+/// Nothing is listed, and nothing looked at again.
 fn nothing() -> TopicSettings {
-    let refresh = Duration::from_secs(3_600);
-    TopicSettings {
-        queues: Source::None,
-        users: Source::None,
-        queue_filter: Filter::default(),
-        user_filter: Filter::default(),
-        media: Vec::new(),
-        extra: Vec::new(),
-        refresh,
-        requests_per_minute: 0, // nothing is listed
-    }
+    TopicSettings { refresh: Duration::from_secs(3_600), ..TopicSettings::default() }
 }
 
 /// What is wanted now, by name, if there are channels left for it.
