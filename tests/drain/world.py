@@ -14,8 +14,8 @@ from collections import defaultdict
 
 HERE = pathlib.Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE.parent / "journey"), str(HERE.parents[1] / "scripts")]
+from generated import Generated  # noqa: E402
 from harness import EVENTS, GAPS, ROOT, STATE, Sim, Stand, Trunkline, config, get, proven, total, wait_for  # noqa: E402, F401
-from verifier.bodies import canonical, identity  # noqa: E402
 
 LOGS = ROOT / "target" / "drain"
 STOP_SECONDS = 30  # after the sockets stopped being read
@@ -52,7 +52,7 @@ class Records(threading.Thread):
         return sum(map(len, self.partitions.values()))
 
 
-class World(contextlib.AbstractContextManager):
+class World(Generated, contextlib.AbstractContextManager):
     def __init__(self, name: str, *flags: str):
         self.name, self.apps = name, []
         self.folder = tempfile.TemporaryDirectory()
@@ -83,24 +83,6 @@ class World(contextlib.AbstractContextManager):
         assert '"in_flight":0' in app.log[-1] and "spool_kept" not in app.codes(), "un-acked at the end: " + app.log[-1]
         assert seconds <= STOP_SECONDS, f"{seconds:.1f} s to stop"
         return seconds
-
-    def ledger(self, until_ms: int):
-        """What the platform generated before then, page by page: it may be long."""
-        after = 0
-        while page := get(f"{self.sim.url}/sim/ledger?after={after}&limit=5000", timeout=60).splitlines():
-            for line in page:
-                entry = json.loads(line)
-                if entry["at_ms"] >= until_ms:
-                    return
-                yield entry
-            after = entry["seq"]
-
-    def event_id(self, entry: dict) -> bytes:
-        """The id its event has to have, computed without the product."""
-        return bytes.fromhex(identity(self.org, entry["topic"], canonical(entry["body"])))
-
-    def now_ms(self) -> int:
-        return json.loads(get(f"{self.sim.url}/sim/counters"))["now_ms"]
 
     def facts(self, kind: str) -> list[dict]:
         facts = (json.loads(base64.b64decode(raw["value_b64"]) or "{}") for raw in self.stand.obey(f"read {STATE}"))

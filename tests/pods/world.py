@@ -18,13 +18,13 @@ sys.path[:0] = [str(ROOT / "scripts"), *(str(ROOT / "tests" / name) for name in 
 # its account of events imports `world`, which is this file
 sys.path.append(str(ROOT / "tests/drain"))
 from containers.node import ADDRESS  # noqa: E402
+from generated import Generated  # noqa: E402
 from harness import EVENTS, GAPS, STATE, Sim, get, wait_for  # noqa: E402, F401
 from readback import records, schemas  # noqa: E402
 from relay import Relay  # noqa: E402
 from testbed import fetch, registry  # noqa: E402
 from testbed.brokers import Brokers  # noqa: E402
 from testbed.group import Group  # noqa: E402
-from verifier.bodies import canonical, identity  # noqa: E402
 
 FOLDER = fetch.CACHE / "pods"
 RATE = 50
@@ -56,7 +56,7 @@ class Records:
         return found
 
 
-class World(contextlib.AbstractContextManager):
+class World(Generated, contextlib.AbstractContextManager):
     """As `tests/drain` has it, of what is real here."""
 
     def __init__(self):
@@ -100,24 +100,6 @@ class World(contextlib.AbstractContextManager):
             },
             "credentials": {"genesys": {"existingSecret": "genesys-clients"}},
         }
-
-    def now_ms(self) -> int:
-        return json.loads(get(f"{self.sim.url}/sim/counters"))["now_ms"]
-
-    def ledger(self, until_ms: int):
-        """What the platform generated before then, page by page."""
-        after = 0
-        while page := get(f"{self.sim.url}/sim/ledger?after={after}&limit=5000", timeout=60).splitlines():
-            for line in page:
-                entry = json.loads(line)
-                if entry["at_ms"] >= until_ms:
-                    return
-                yield entry
-            after = entry["seq"]
-
-    def event_id(self, entry: dict) -> bytes:
-        """The id its event has to have, computed without the product."""
-        return bytes.fromhex(identity(self.org, entry["topic"], canonical(entry["body"])))
 
     def facts(self, kind: str) -> list[dict]:
         facts = (json.loads(base64.b64decode(raw["value_b64"]) or "{}") for raw in records(self.brokers.bootstrap, STATE)[0])
