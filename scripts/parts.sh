@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Runs make targets one after the other and says how long each took; stops at the first that fails.
 # usage: parts.sh [--beside TARGET] TARGET...
-# The one beside only computes: it runs at the lowest priority while the others, from seeded-bugs on, mostly wait.
+# The one beside only computes: it runs at the lowest priority while the others, from the chart on, mostly wait.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 make=("${MAKE:-make}" --no-print-directory)
@@ -49,7 +49,7 @@ end_beside() { # waits for it and shows what it said
 }
 
 for part in "$@"; do
-  if [ -n "$beside" ] && [ -z "$running" ] && [ "$part" = seeded-bugs ]; then
+  if [ -n "$beside" ] && [ -z "$running" ] && [ "$part" = chart ]; then
     start_beside
   fi
   printf '== %s\n' "$part"

@@ -9,7 +9,7 @@ use trunkline_protocol::domain::{
 use trunkline_protocol::envelope;
 use trunkline_protocol::identity::{Canonical, identify};
 use trunkline_protocol::journal::{FIRST, Journal};
-use trunkline_protocol::ledger::{Action, Gap, Keeper, News, Stamped};
+use trunkline_protocol::ledger::{Action, Fact, Gap, Keeper, News, Stamped};
 use trunkline_protocol::sequence::{Logged, Parcel, Sequence};
 use trunkline_protocol::standby::{Deferral, DeferralTimings, Roster};
 use trunkline_protocol::timings::Timings;
@@ -104,6 +104,10 @@ pub struct Node {
     unwritten: BTreeMap<String, Stamped>,
     told: BTreeMap<GapId, Gap>,
     untold: BTreeMap<GapId, (u16, Gap)>,
+    /// Written or read since they were told.
+    retell: BTreeSet<GapId>,
+    /// Who lived when all gaps were looked at.
+    living: BTreeSet<String>,
     look_ms: u64,
     certify_ms: u64,
     repairs: Repairs,
@@ -186,6 +190,8 @@ impl Node {
             unwritten: BTreeMap::new(),
             told,
             untold: BTreeMap::new(),
+            retell: BTreeSet::new(),
+            living: BTreeSet::new(),
             look_ms: now_ms,
             certify_ms: now_ms,
             writer,
@@ -474,6 +480,7 @@ impl Node {
             while let Some((_, fact)) = kafka.state.get(self.state_at) {
                 self.state_at += 1;
                 if fact.writer != self.writer {
+                    self.retell.extend(gap_of(fact));
                     self.keeper.read(fact, now.wall);
                 }
             }
@@ -484,7 +491,9 @@ impl Node {
         while let Some(action) = self.keeper.poll() {
             match action {
                 Action::Write(fact) => {
-                    changed |= matches!(fact.fact, trunkline_protocol::ledger::Fact::Gap(_));
+                    let gap = gap_of(&fact);
+                    changed |= gap.is_some();
+                    self.retell.extend(gap);
                     self.unwritten.insert(fact.key("sim"), fact);
                 }
                 Action::Contradiction(epoch) => panic!("I3: {epoch} was used twice"),
@@ -512,17 +521,31 @@ impl Node {
         }
     }
 
+    /// Gaps that changed; all of them when other replicas live than before, for then others may be in charge.
     fn tell_gaps(&mut self, now: Wall) {
         let living = self.keeper.living_replicas(now);
-        let shards = self.keeper.shards();
-        let ours = shards.iter().filter(|(s, _)| self.roster.is_in_charge(**s, &living));
-        let gaps = ours.flat_map(|(shard, ledger)| ledger.gaps().values().map(|gap| (*shard, gap)));
-        let changed = gaps.filter(|(_, gap)| self.told.get(&gap.gap) != Some(gap));
-        for (shard, gap) in changed.map(|(s, gap)| (s, gap.clone())).collect::<Vec<_>>() {
-            self.told.insert(gap.gap, gap.clone());
-            self.untold.insert(gap.gap, (shard, gap));
+        let all = self.living != living;
+        let changed = std::mem::take(&mut self.retell);
+        for (shard, ledger) in self.keeper.shards() {
+            if !self.roster.is_in_charge(*shard, &living) {
+                continue;
+            }
+            let changed = changed.iter().filter_map(|id| ledger.gaps().get(id));
+            let gaps: Vec<&Gap> =
+                if all { ledger.gaps().values().collect() } else { changed.collect() };
+            for gap in gaps {
+                if self.told.get(&gap.gap) != Some(gap) {
+                    self.told.insert(gap.gap, gap.clone());
+                    self.untold.insert(gap.gap, (*shard, gap.clone()));
+                }
+            }
         }
+        self.living = living;
     }
+}
+
+fn gap_of(fact: &Stamped) -> Option<GapId> {
+    if let Fact::Gap(gap) = &fact.fact { Some(gap.gap) } else { None }
 }
 
 /// Between two looks at gaps, and at certificates; the service looks more often, and finds nothing.
