@@ -107,11 +107,12 @@ payloads: setup ## Feed the published payloads in DIR through the product
 	$(BUILD)
 	$(PYTHON) scripts/payloads.py $(DIR)
 
-reconnect-table: ## Ours beside the two classic handlers, same trouble, same simulator (ten minutes)
+reconnect-table: ## Ours beside the two classic handlers, same trouble, same simulator; then ten real minutes of a direct URL
 	@scripts/setup.sh --for reconnect-table
 	@cargo run $(QUIET) -p trunkline-protocol --example reconnect_table
 	@$(BUILD)
 	@$(PYTHON) scripts/silence_table.py $(ONLY)
+	@$(PYTHON) scripts/direct_minutes.py
 
 bench: ## CPU per event against librdkafka alone
 	cargo bench --quiet --bench end_to_end

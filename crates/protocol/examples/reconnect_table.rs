@@ -1,4 +1,7 @@
 //! Ours beside the two classic handlers: the same trouble, the same simulator, simulated time.
+//!
+//! With `direct-minutes N` only this, for who holds real minutes against it: dials, 429s and dials with expired
+//! tokens of trunkline in the first N minutes of a direct URL, as JSON.
 
 #![allow(unreachable_pub, reason = "the modules are shared with a test")]
 
@@ -17,6 +20,8 @@ mod scenario;
 #[path = "../tests/reconnect/world.rs"]
 mod world;
 
+use std::io::Write as _;
+
 use classic::Policy;
 use scenario::{Outcome, Who, accept_then_close, outage, scarce_dials};
 
@@ -28,6 +33,16 @@ const WHO: [(&str, Who); 3] = [
 
 fn main() -> std::io::Result<()> {
     let mut out = std::io::stdout().lock();
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if let [_, minutes] = words.as_slice() {
+        let minutes: u64 = minutes.parse().map_err(std::io::Error::other)?;
+        let seen = direct::lived(Who::Ours, minutes * 60_000, 1);
+        return writeln!(
+            out,
+            r#"{{"dials":{},"rate_limited":{},"expired_dials":{}}}"#,
+            seen.dials, seen.rate_limited, seen.expired_dials
+        );
+    }
     for (title, secs) in [("outage of 1 minute", 60), ("outage of 10 minutes", 600)] {
         table(&mut out, title, |who| outage(who, secs, 1))?;
     }

@@ -37,6 +37,11 @@ const TOKEN_LIFE_MS: u64 = 12 * HOUR_MS;
 
 /// Lives through `hours` of it.
 pub fn day(who: Who, hours: u64, seed: u64) -> Day {
+    lived(who, hours * HOUR_MS, seed)
+}
+
+/// Lives through its first `until_ms`.
+pub fn lived(who: Who, until_ms: u64, seed: u64) -> Day {
     let mut world = World::new(&[CLIENT], seed);
     let settings = Settings { token_life_ms: TOKEN_LIFE_MS, ..world.cloud.settings().clone() };
     world.cloud.set_settings(settings);
@@ -45,7 +50,7 @@ pub fn day(who: Who, hours: u64, seed: u64) -> Day {
         Who::Classic(policy) => Listener::Classic(Handler::new(policy, seed)),
     };
     let mut day = Day::default();
-    while world.now_ms < hours * HOUR_MS {
+    while world.now_ms < until_ms {
         world.step();
         match world.now_ms {
             at if at == 6 * HOUR_MS || at == 18 * HOUR_MS => {
