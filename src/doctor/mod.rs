@@ -3,6 +3,7 @@
 
 mod disk;
 mod kafka;
+mod limits;
 mod platform;
 mod queue;
 mod staging;

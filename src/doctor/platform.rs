@@ -10,7 +10,7 @@ use trunkline_protocol::subscriptions::expand;
 use trunkline_protocol::timings::Timings;
 use trunkline_protocol::topic::class_of;
 
-use super::{Finding, PATIENCE, Verdict, Wish};
+use super::{Finding, PATIENCE, Verdict, Wish, limits};
 use crate::app;
 use crate::clock::Clock;
 use crate::config::{Config, Mode};
@@ -64,6 +64,7 @@ pub(super) async fn examine(config: &Config, wish: Wish) -> Vec<Finding> {
         Err(error) => unanswered("organization", &error, "a token of an OAuth client is needed"),
     });
     findings.push(clocks(clock));
+    findings.push(limits::examine(&http, &first.token, config.genesys.requests_per_minute).await);
     if config.genesys.mode == Mode::Direct {
         return findings;
     }

@@ -1,6 +1,6 @@
 //! The calls over reqwest.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
@@ -42,6 +42,12 @@ struct ChannelBody {
     #[serde(rename = "connectUri")]
     uri: String,
     expires: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Limit {
+    key: String,
+    value: Option<u64>,
 }
 
 #[derive(Deserialize)]
@@ -187,6 +193,20 @@ impl Http {
             Ok(org.id)
         });
         (org, window)
+    }
+
+    /// `GET …/limits/namespaces/{namespace}`: what is in force, by key. The reply's field names are documented by
+    /// the platform's own clients, its keys by what they were seen to be.
+    pub async fn limits(
+        &self,
+        token: &SecretString,
+        namespace: &str,
+    ) -> Answer<BTreeMap<String, u64>> {
+        let path = format!("/api/v2/organizations/limits/namespaces/{namespace}");
+        let request = self.api(Method::GET, &path, token);
+        let (body, window) = json::<Entities<Limit>>(self.clock, request).await;
+        let value = |limit: Limit| Some((limit.key, limit.value?));
+        (body.map(|(body, _)| body.entities.into_iter().filter_map(value).collect()), window)
     }
 
     /// `GET …/channels?includechannels=oauthclient`: how many there are.

@@ -59,7 +59,7 @@ class Doctor(unittest.TestCase):
             code, said = examined(config(stand, sim.url))
             self.assertEqual((code, said["ok"]), (0, True), said)
             verdicts = {(f["check"], f["verdict"]) for f in said["findings"]}
-            for check in ("login", "organization", "clock", "topics", "channels", "permissions", "history", "schema", "spool"):
+            for check in ("login", "organization", "clock", "limits", "topics", "channels", "permissions", "history", "schema", "spool"):
                 self.assertIn((check, "ok"), verdicts)
             self.assertIn(("topic", "warn"), verdicts)  # the mock broker holds one replica
             self.assertIn(("acl", "skip"), verdicts)  # and tells no settings
@@ -103,6 +103,20 @@ class Doctor(unittest.TestCase):
                 history = next(f for f in said["findings"] if f["check"] == "history")
                 self.assertEqual(history["verdict"], "warn")
                 self.assertIn("analytics:conversationDetail:view", history["found"] + history["remedy"])
+
+    def test_a_budget_above_the_organisations_limit_is_named_and_limits_that_are_hidden_are_not_guessed(self):
+        with Stand() as stand, tempfile.TemporaryDirectory() as folder:
+            for text, verdict, *words in [
+                ('{"requests_per_minute": 180}', "warn", "180 requests a minute", "is 300", "set genesys.requests_per_minute to 180"),
+                ('{"missing_permissions": ["limits:organization:view"]}', "skip", "limits:organization:view", "is 300"),
+            ]:
+                with Sim("--rate", "10", *settings(folder, text)) as sim:
+                    code, said = examined(config(stand, sim.url), "--no-channel")
+                self.assertEqual(code, 0, said)
+                (finding,) = [f for f in said["findings"] if f["check"] == "limits"]
+                self.assertEqual(finding["verdict"], verdict)
+                for word in words:
+                    self.assertIn(word, f"{finding['found']}; {finding['remedy']}")
 
     def test_a_client_whose_channels_are_used_up_is_named(self):
         with Stand() as stand, Sim("--rate", "10") as sim:
