@@ -27,7 +27,6 @@ wanted=(
   cc:gcc c++:g++ make:make cmake:cmake pkg-config:pkg-config python3:python3 curl:curl git:git
   /etc/ssl/certs/ca-certificates.crt:ca-certificates
   /usr/include/openssl/ssl.h:libssl-dev
-  curl/curl.h:libcurl4-openssl-dev
   /usr/include/zlib.h:zlib1g-dev
 )
 compiler=yes

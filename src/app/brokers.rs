@@ -43,7 +43,7 @@ pub fn kafka_settings(config: &Config) -> KafkaSettings {
     let kafka = &config.kafka;
     let mut security = kafka.security.clone();
     if let Some(password) = &kafka.sasl_password {
-        security.insert("sasl.password".to_owned(), password.expose().to_owned());
+        security.insert(secret_of(&kafka.security).to_owned(), password.expose().to_owned());
     }
     KafkaSettings {
         bootstrap_servers: kafka.bootstrap_servers.clone(),
@@ -55,6 +55,15 @@ pub fn kafka_settings(config: &Config) -> KafkaSettings {
         // the check of sizes is ours; the library's must leave room for headers
         max_record_bytes: kafka.max_record_bytes + (64 << 10),
         overrides: kafka.overrides.clone(),
+    }
+}
+
+/// The property of the client that `kafka.sasl_password` is: with OAUTHBEARER an OIDC provider is told it.
+fn secret_of(security: &BTreeMap<String, String>) -> &'static str {
+    let said = ["sasl.mechanism", "sasl.mechanisms"].iter().find_map(|name| security.get(*name));
+    match said.is_some_and(|mechanism| mechanism.eq_ignore_ascii_case("OAUTHBEARER")) {
+        true => "sasl.oauthbearer.client.secret",
+        false => "sasl.password",
     }
 }
 

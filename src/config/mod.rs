@@ -212,9 +212,9 @@ pub struct Kafka {
     /// Properties of the connection: `security.protocol`, `sasl.mechanism`, `ssl.ca.location`, …
     #[serde(serialize_with = "secret::masked")]
     pub security: BTreeMap<String, String>,
-    /// SASL password.
+    /// SASL password; with OAUTHBEARER the secret of the OIDC client.
     pub sasl_password: Option<Secret>,
-    /// File that holds the SASL password.
+    /// File that holds it.
     pub sasl_password_file: Option<PathBuf>,
     /// `lz4`, `zstd`, `snappy`, `gzip` or `none`.
     pub compression: String,

@@ -1,14 +1,18 @@
 """Ways to say who one is to a real broker: TLS, certificates of clients, SASL PLAIN and SCRAM; and what is said when it is wrong."""
 
+import os
 import pathlib
 import subprocess
 import tempfile
+import time
 import unittest
+import unittest.mock
 
-from cluster import Cluster, say
+from cluster import Cluster
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic, ScramCredentialInfo, ScramMechanism, UserScramCredentialUpsertion
 from harness import CERTIFICATES, EVENTS, GAPS, QUARANTINE, STATE, Sim, Stand, Trunkline, ask, config, wait_for
+from provider import Provider
 
 TOPICS = {EVENTS: "delete", QUARANTINE: "delete", GAPS: "compact,delete", CERTIFICATES: "compact", STATE: "compact"}
 SUBJECT = "/CN=127.0.0.1"
@@ -163,6 +167,63 @@ class ClientCertificates(Secured):
 
     def test_no_certificate_is_refused(self):
         self.refused({"security.protocol": "ssl", "ssl.ca.location": str(self.authority.pem)}, "ssl")
+
+class TokensOfAProvider(Secured):
+    """OAUTHBEARER: librdkafka asks an OIDC provider, the broker checks against the provider's keys."""
+
+    LIFE = 15  # seconds that a token counts, and after which the broker wants another one on the same connection
+
+    @classmethod
+    def setUpClass(cls):
+        cls.provider = cls.enterClassContext(Provider("trunkline", "trunkline-pw", cls.LIFE))
+        # a broker asks only addresses that it was told of when it started
+        allowed = {"JAVA_TOOL_OPTIONS": f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={cls.provider.url}/keys"}
+        cls.enterClassContext(unittest.mock.patch.dict(os.environ, allowed))
+        plain = "org.apache.kafka.common.security.plain.PlainLoginModule"
+        bearer, checks = "org.apache.kafka.common.security.oauthbearer", "listener.name.sasl_ssl.oauthbearer"
+        cls.prepare("SASL_SSL", **{
+            "sasl.enabled.mechanisms": "PLAIN,OAUTHBEARER", "sasl.mechanism.inter.broker.protocol": "PLAIN",
+            "listener.name.sasl_ssl.plain.sasl.jaas.config": f'{plain} required username="root" password="root-pw" user_root="root-pw";',
+            f"{checks}.sasl.jaas.config": f"{bearer}.OAuthBearerLoginModule required;",
+            f"{checks}.sasl.server.callback.handler.class": f"{bearer}.OAuthBearerValidatorCallbackHandler",
+            f"{checks}.sasl.oauthbearer.jwks.endpoint.url": f"{cls.provider.url}/keys",
+            f"{checks}.sasl.oauthbearer.expected.audience": "kafka",
+            f"{checks}.connections.max.reauth.ms": cls.LIFE * 1000,
+        })
+        cls.tls = {"security.protocol": "sasl_ssl", "ssl.ca.location": str(cls.authority.pem)}
+        cls.make_topics({**cls.tls, "sasl.mechanism": "PLAIN", "sasl.username": "root", "sasl.password": "root-pw"})
+
+    def oidc(self, **changes) -> dict:
+        return {
+            **self.tls, "sasl.mechanism": "OAUTHBEARER", "sasl.oauthbearer.method": "oidc", "sasl.oauthbearer.client.id": "trunkline",
+            "sasl.oauthbearer.token.endpoint.url": f"{self.provider.url}/token", **changes,
+        }
+
+    def test_a_token_is_asked_for_and_renewed_while_events_flow(self):
+        before = self.events()
+        with Stand() as stand, Sim("--rate", "50", "--wait-for-channels", "2") as sim:
+            with Trunkline(self.tree(stand, sim, self.oidc(), kafka__sasl_password="trunkline-pw")).wait_ready(40) as app:
+                granted = self.provider.granted
+                time.sleep(3 * self.LIFE)
+                self.assertGreater(self.provider.granted, granted, "renewed")
+                then = self.events()
+                self.assertTrue(wait_for(lambda: self.events() > then + 50, 10), app.log)
+                self.assertEqual(app.stop()[0], 0)
+            heard = {entry["body"] for entry in sim.ledger() if entry["delivered"]}
+        self.assertGreaterEqual(self.events() - before, len(heard) - 100, "but for what was sent while the sockets closed")
+
+    def test_doctor_and_the_commands_get_in(self):
+        with Stand() as stand, Sim("--rate", "10") as sim:
+            _, found, _ = ask(self.tree(stand, sim, self.oidc(), kafka__sasl_password="trunkline-pw"), "doctor", "--no-channel")
+        (verdict,) = {f["verdict"] for line in found for f in line["findings"] if f["check"] == "acl"}
+        self.assertEqual(verdict, "ok", found)
+
+    def test_a_wrong_secret_is_named_and_shown_nowhere(self):
+        self.refused(self.oidc(), "oauthbearer", "token", kafka__sasl_password="wrong-pw")
+
+    def test_a_provider_that_is_not_there_is_named(self):
+        away = {"sasl.oauthbearer.token.endpoint.url": "http://127.0.0.1:9/token"}
+        self.refused(self.oidc(**away), "oauthbearer", "token", kafka__sasl_password="trunkline-pw")
 
 
 if __name__ == "__main__":
