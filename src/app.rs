@@ -111,7 +111,8 @@ impl App {
         }
     }
 
-    async fn assemble(config: &Config, options: Options) -> Result<Self, ProcessError> {
+    async fn assemble(config: &Config, mut options: Options) -> Result<Self, ProcessError> {
+        options.timings.canary = config.subscriptions.canary_secs.map(Duration::from_secs);
         let policy = policy(config)?;
         let clock = Clock::start();
         let mut rng = rand::rngs::StdRng::from_os_rng();

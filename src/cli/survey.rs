@@ -65,6 +65,9 @@ pub(super) fn survey(args: &SurveyArgs, output: Output) -> Result<ExitCode, Proc
     Ok(if report.findings.settled() == 0 { ExitCode::Failed } else { ExitCode::Done })
 }
 
+/// Between two looks at how it goes.
+const EVERY: Duration = Duration::from_secs(1);
+
 /// `None` when a signal came before it could begin.
 async fn listen(
     config: &Config,
@@ -81,12 +84,22 @@ async fn listen(
     let span = Duration::from_secs_f64(args.minutes * 60.0);
     let bar = Bar::of_seconds(span, output == Output::Json);
     let mut end = Box::pin(tokio::time::sleep(span));
-    bar.heard(None, &survey.progress());
-    tokio::select! {
-        biased;
-        () = signals.caught() => {}
-        () = &mut end => {}
-        () = Box::pin(survey.run()) => {}
+    let (line, mut seconds) = (survey.progress(), tokio::time::interval(EVERY));
+    let mut passed = Duration::ZERO;
+    {
+        let mut run = Box::pin(survey.run());
+        loop {
+            tokio::select! {
+                biased;
+                () = signals.caught() => break,
+                () = &mut end => break,
+                _ = seconds.tick() => {
+                    bar.heard(Some(passed), &line.borrow());
+                    passed += EVERY;
+                }
+                () = &mut run => break,
+            }
+        }
     }
     bar.done();
     let report = survey.report();

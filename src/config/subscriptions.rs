@@ -21,6 +21,10 @@ pub struct Subscriptions {
     pub topics: Vec<String>,
     /// Between two looks at the platform's listings, at least: they take a tenth of the budget at most.
     pub refresh_secs: u64,
+    /// The longest time in seconds, 10 at least, in which no event of a shard comes, where you know one: a channel
+    /// that hears nothing for longer is taken for deaf even when all of them are. `null`: quiet is believed until
+    /// history says otherwise.
+    pub canary_secs: Option<u64>,
 }
 
 /// Where ids come from.
@@ -125,6 +129,7 @@ impl Default for Subscriptions {
             media: Vec::new(),
             topics: Vec::new(),
             refresh_secs: 60,
+            canary_secs: None,
         }
     }
 }

@@ -9,6 +9,7 @@ use prometheus::{
     Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts,
     Registry, TextEncoder,
 };
+use trunkline_protocol::audit::Check;
 use trunkline_protocol::certificate::Level;
 use trunkline_protocol::domain::{
     EndReason, GapCause, Leg, Outcome, RejectReason, TopicClass, Wall,
@@ -434,7 +435,9 @@ impl SequenceMetrics {
 
     fn doubts(make: &Make<'_>) -> IntCounterVec {
         let doubts = make.counters(names::DOUBTS);
-        drop(doubts.with_label_values(&["cross_channel"]));
+        for check in [Check::CrossChannel, Check::Canary] {
+            drop(doubts.with_label_values(&[check.as_str()]));
+        }
         doubts
     }
 

@@ -167,18 +167,19 @@ impl Stage {
 
     /// The input is not taken for now: silence says nothing about a socket.
     pub fn pause(&mut self) {
-        self.rules.pause();
+        self.rules.pause(self.clock.mono());
     }
 
     fn tell(&self, suspect: Suspect) {
         self.suspects.send_replace(Some(suspect.epoch));
-        self.metrics.doubted("cross_channel");
+        self.metrics.doubted(suspect.check.as_str());
         tracing::warn!(
             code = "channel_suspected",
             shard = suspect.leg.shard,
             leg = suspect.leg.ordinal,
             since_ms = suspect.since.0,
-            "a channel does not hear what its sibling, or another replica, hears; its coverage is doubted and it is replaced"
+            check = suspect.check.as_str(),
+            "a channel does not hear what its sibling, or another replica, hears, or nothing for longer than the canary allows; its coverage is doubted and it is replaced"
         );
     }
 

@@ -71,6 +71,7 @@ pub struct Survey {
     /// The first channel was made with a token that lives until then.
     token_end: Option<Mono>,
     began: Mono,
+    line: watch::Sender<String>,
     rng: rand::rngs::StdRng,
     _errand: Errand,
 }
@@ -149,6 +150,7 @@ impl Survey {
             findings: Findings::default(),
             token_end: None,
             began: clock.mono(),
+            line: watch::Sender::new(String::new()),
             rng: rand::rngs::StdRng::from_os_rng(),
             _errand: errand,
         })
@@ -211,11 +213,18 @@ impl Survey {
         }
     }
 
-    /// One line of how it goes.
+    /// One line of how it goes, kept up while it runs.
     #[must_use]
-    pub fn progress(&self) -> String {
-        let frames = self.heard.ears().frames;
-        format!("{} settled  {frames} frames  {} requests", self.findings.settled(), self.requests)
+    pub fn progress(&self) -> watch::Receiver<String> {
+        self.line.subscribe()
+    }
+
+    fn tell(&self) {
+        let (settled, frames) = (self.findings.settled(), self.heard.ears().frames);
+        self.line.send_replace(format!(
+            "{settled} settled  {frames} frames  {} requests",
+            self.requests
+        ));
     }
 
     async fn ask(
@@ -238,6 +247,7 @@ impl Survey {
         body: Option<Value>,
     ) -> Result<Value, PlatformError> {
         self.requests += 1;
+        self.tell();
         let (clock, samples) = (self.clock, Arc::clone(&self.samples));
         let allowed = Arc::clone(&self.allowed);
         let path = path.to_owned();
@@ -298,6 +308,7 @@ impl Survey {
                     }
                 }
             }
+            self.tell();
             let now = self.clock.mono();
             if now >= until {
                 return;

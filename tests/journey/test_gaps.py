@@ -1,13 +1,15 @@
 """What no socket proves is on record, across a killed process too."""
 
 import base64
+import itertools
 import json
 import signal
+import tempfile
 import time
 import unittest
 
-from history_harness import FAST
-from harness import EVENTS, GAPS, STATE, Sim, Stand, Trunkline, ask, config, coverage, get, proven, wait_for
+from history_harness import FAST, simulator
+from harness import EVENTS, GAPS, STATE, Sim, Stand, Trunkline, ask, config, coverage, get, proven, total, wait_for
 
 
 def gaps(stand: Stand) -> dict:
@@ -69,6 +71,33 @@ class Gaps(unittest.TestCase):
             with Trunkline(settings, env=FAST).wait_ready() as app:
                 self.assertTrue(wait_for(lambda: said() == closed, 20), (closed, said()))
                 app.stop()
+
+    def test_channels_that_are_deaf_together_are_found_by_the_canary_and_what_they_missed_comes_from_history(self):
+        with tempfile.TemporaryDirectory() as folder, Stand() as stand, simulator(folder, "--rate", "100", "--wait-for-channels", "2") as sim:
+            settings = config(stand, sim.url, subscriptions__canary_secs=10)
+            with Trunkline(settings, env=FAST).wait_ready() as app:
+                self.assertTrue(wait_for(lambda: proven(app), 30), app.log)
+                doubts = lambda: app.metrics()['trunkline_doubts_total{check="canary"}']
+                deaf = time.time()
+                # they answer every ping
+                sim.fault("silence", whom="all", for_ms=600_000)
+                self.assertTrue(wait_for(lambda: doubts() == 2, 40), app.log)
+                found = time.time()
+                heard = total(app, "trunkline_events_received_total")
+                self.assertTrue(wait_for(lambda: total(app, "trunkline_events_received_total") > heard + 200, 30), "both hear again")
+                mended = lambda: gaps(stand) and all(record["outcome"] == "reconciled" for record in gaps(stand).values())
+                self.assertTrue(wait_for(mended, 90, 1), gaps(stand))
+                self.assertEqual(doubts(), 2, "nobody else")
+                app.stop()
+            self.assertEqual({record["cause"] for record in gaps(stand).values()}, {"suspect"})
+            for kind in {record["topic_class"] for record in gaps(stand).values()}:
+                # what was read keeps its bounds, so what follows it is a gap of its own
+                parts = sorted((r["from_time"].timestamp(), r["to_time"].timestamp()) for r in gaps(stand).values() if r["topic_class"] == kind)
+                self.assertLess(parts[0][0], deaf)
+                self.assertGreater(parts[-1][1], found)
+                self.assertTrue(all(before[1] >= after[0] for before, after in itertools.pairwise(parts)), parts)
+            fetched = {raw["record"]["origin"] for raw in stand.records()}
+            self.assertIn("backfill", fetched)
 
     def gap_facts(self, stand: Stand) -> list[dict]:
         facts = [json.loads(base64.b64decode(raw["value_b64"]) or "{}") for raw in stand.obey(f"read {STATE}")]

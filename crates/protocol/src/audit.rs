@@ -1,6 +1,6 @@
 //! A heartbeat is no proof of completeness: a channel may answer every ping and hear nothing. What
 //! one socket of a shard hears, in this process or in another one, the others have to hear shortly
-//! after.
+//! after. Where all may be deaf, only an organisation that is never quiet for long tells: the canary.
 //!
 //! ```text
 //! A   ─e─e──e─e───e──e─e──e──►
@@ -13,9 +13,31 @@ use std::time::Duration;
 
 use crate::domain::{EpochId, EventId, Interval, Leg, Mono, Now, Wall};
 
-/// A socket that did not hear what its sibling heard.
+/// What raised a suspicion.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Check {
+    /// A sibling, or another process, heard what the socket did not.
+    CrossChannel,
+    /// The socket heard nothing for longer than the organisation is ever quiet.
+    Canary,
+}
+
+impl Check {
+    /// The word for it in metrics.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::CrossChannel => "cross_channel",
+            Self::Canary => "canary",
+        }
+    }
+}
+
+/// A socket that did not hear what it should have heard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Suspect {
+    /// How it was found out.
+    pub check: Check,
     /// Its coverage.
     pub epoch: EpochId,
     /// Where it serves.
@@ -49,6 +71,8 @@ struct Ear {
     last: Wall,
     /// When a sibling heard the first event after the last one of this socket.
     missed: Option<Mono>,
+    /// Since when it is quiet: its last event, or the end of what kept it from hearing one.
+    quiet: Mono,
     /// What it heard last.
     heard: [EventId; REMEMBERED],
     next: usize,
@@ -65,6 +89,7 @@ pub struct Silence {
     patience: Duration,
     margin: Duration,
     late_after: Duration,
+    canary: Option<Duration>,
     ears: BTreeMap<EpochId, Ear>,
     /// How often a leg was suspected without having heard anything since.
     strikes: BTreeMap<Leg, u32>,
@@ -82,7 +107,15 @@ impl Silence {
     /// what is read `late_after` the last barrier is late.
     #[must_use]
     pub fn new(patience: Duration, margin: Duration, late_after: Duration) -> Self {
-        Self { patience, margin, late_after, ears: BTreeMap::new(), strikes: BTreeMap::new() }
+        let (ears, strikes) = (BTreeMap::new(), BTreeMap::new());
+        Self { patience, margin, late_after, canary: None, ears, strikes }
+    }
+
+    /// No shard is ever quiet for so long: a socket that is has to be suspected, whatever its siblings hear.
+    #[must_use]
+    pub fn with_canary(mut self, canary: Option<Duration>) -> Self {
+        self.canary = canary;
+        self
     }
 
     /// A socket opened.
@@ -94,6 +127,7 @@ impl Silence {
             barrier: now.wall,
             last: now.wall,
             missed: None,
+            quiet: now.mono + self.margin,
             heard: [EventId([0; 16]); REMEMBERED],
             next: 0,
             suspected: false,
@@ -123,7 +157,7 @@ impl Silence {
     /// A socket heard an event. Others that heard it before are not behind.
     pub fn heard(&mut self, epoch: EpochId, id: EventId, now: Mono) {
         let Some(own) = self.ears.get_mut(&epoch) else { return };
-        (own.last, own.missed) = (own.barrier, None);
+        (own.last, own.missed, own.quiet) = (own.barrier, None, now);
         own.heard[own.next] = id;
         own.next = (own.next + 1) % REMEMBERED;
         let leg = own.leg;
@@ -157,21 +191,25 @@ impl Silence {
     }
 
     /// Nothing is taken from the sockets now, so nothing that was not heard counts.
-    pub fn pause(&mut self) {
-        self.ears.values_mut().for_each(|ear| ear.missed = None);
+    pub fn pause(&mut self, now: Mono) {
+        for ear in self.ears.values_mut() {
+            (ear.missed, ear.quiet) = (None, ear.quiet.max(now));
+        }
     }
 
     /// When [`Self::handle_timeout`] may have something.
     #[must_use]
     pub fn poll_timeout(&self) -> Option<Mono> {
-        self.ears.values().filter_map(|ear| self.due(ear)).min()
+        self.ears.values().filter_map(|ear| self.due(ear)).map(|(due, _)| due).min()
     }
 
     /// The next socket that has to be suspected; call until `None`.
     pub fn handle_timeout(&mut self, now: Mono) -> Option<Suspect> {
-        let is_due = |ear: &Ear| self.due(ear).is_some_and(|due| due <= now);
-        let (epoch, ear) = self.ears.iter().find(|(_, ear)| is_due(ear))?;
-        let suspect = Suspect { epoch: *epoch, leg: ear.leg, since: ear.last };
+        let found = self.ears.iter().find_map(|(epoch, ear)| {
+            let (_, check) = self.due(ear).filter(|(due, _)| *due <= now)?;
+            Some(Suspect { check, epoch: *epoch, leg: ear.leg, since: ear.last })
+        });
+        let suspect = found?;
         *self.strikes.entry(suspect.leg).or_default() += 1;
         if let Some(ear) = self.ears.get_mut(&suspect.epoch) {
             ear.suspected = true;
@@ -179,10 +217,15 @@ impl Silence {
         Some(suspect)
     }
 
-    fn due(&self, ear: &Ear) -> Option<Mono> {
+    fn due(&self, ear: &Ear) -> Option<(Mono, Check)> {
+        if ear.suspected {
+            return None;
+        }
         let strikes = self.strikes.get(&ear.leg).copied().unwrap_or(0).min(STRIKES);
-        let missed = ear.missed.filter(|_| !ear.suspected)?;
-        Some(missed + self.patience * 2_u32.pow(strikes))
+        let times = 2_u32.pow(strikes);
+        let missed = ear.missed.map(|at| (at + self.patience * times, Check::CrossChannel));
+        let canary = self.canary.map(|canary| (ear.quiet + canary * times, Check::Canary));
+        missed.into_iter().chain(canary).min_by_key(|(due, _)| *due)
     }
 }
 
@@ -232,7 +275,12 @@ mod tests {
         assert_eq!(silence.poll_timeout(), Some(at(41).mono));
         silence.heard(epoch(2), event(35), at(35).mono);
         assert_eq!(silence.handle_timeout(at(40).mono), None);
-        let suspect = Suspect { epoch: epoch(1), leg: leg(0), since: Wall(9_000) };
+        let suspect = Suspect {
+            check: Check::CrossChannel,
+            epoch: epoch(1),
+            leg: leg(0),
+            since: Wall(9_000),
+        };
         assert_eq!(silence.handle_timeout(at(41).mono), Some(suspect));
         assert_eq!(silence.handle_timeout(at(90).mono), None, "once");
     }
@@ -277,10 +325,38 @@ mod tests {
     fn while_nothing_is_taken_nobody_is_suspected() {
         let mut silence = pair();
         silence.heard(epoch(2), event(10), at(10).mono);
-        silence.pause();
+        silence.pause(at(20).mono);
         assert_eq!(silence.poll_timeout(), None);
         silence.heard(epoch(2), event(80), at(80).mono);
         assert_eq!(silence.poll_timeout(), Some(at(110).mono));
+    }
+
+    #[test]
+    fn where_nobody_may_be_quiet_for_long_all_are_suspected_and_again_ever_later() {
+        let mut silence = pair().with_canary(Some(300 * SEC));
+        silence.heard(epoch(1), event(8), at(8).mono);
+        silence.heard(epoch(2), event(8), at(9).mono);
+        assert_eq!(silence.poll_timeout(), Some(at(308).mono));
+        silence.pause(at(20).mono);
+        assert_eq!(silence.handle_timeout(at(319).mono), None, "nothing was taken until then");
+        let suspects = [(); 3].map(|()| silence.handle_timeout(at(320).mono));
+        let seen = suspects.map(|suspect| suspect.map(|s| (s.check, s.epoch)));
+        let canary = |n| Some((Check::Canary, epoch(n)));
+        assert_eq!(seen, [canary(1), canary(2), None]);
+        assert_eq!(silence.ended(epoch(1), Wall(9_000)), None);
+        assert_eq!(silence.ended(epoch(2), Wall(9_000)), None);
+        silence.opened(epoch(3), leg(0), at(325));
+        assert_eq!(
+            silence.poll_timeout(),
+            Some(at(930).mono),
+            "a night costs fewer successors with time"
+        );
+        silence.heard(epoch(3), event(9), at(900).mono);
+        assert_eq!(
+            silence.poll_timeout(),
+            Some(at(1_200).mono),
+            "and a morning makes it watchful again"
+        );
     }
 
     #[test]
@@ -300,7 +376,8 @@ mod tests {
         silence.heard(epoch(1), event(13), at(141).mono);
         assert_eq!(silence.poll_timeout(), None, "it only came later here");
         silence.elsewhere(0, event(14), Wall(150_000), at(151));
-        let suspect = Suspect { epoch: epoch(1), leg: leg(0), since: Wall(0) };
+        let suspect =
+            Suspect { check: Check::CrossChannel, epoch: epoch(1), leg: leg(0), since: Wall(0) };
         assert_eq!(silence.handle_timeout(at(181).mono), Some(suspect));
     }
 

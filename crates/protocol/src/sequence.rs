@@ -93,7 +93,8 @@ impl<P: Parcel> Sequence<P> {
                 timings.silence_patience,
                 timings.join_margin,
                 timings.late_after(),
-            ),
+            )
+            .with_canary(timings.canary),
         }
     }
 
@@ -168,8 +169,8 @@ impl<P: Parcel> Sequence<P> {
     }
 
     /// The input is not taken for now: silence says nothing about a socket.
-    pub fn pause(&mut self) {
-        self.silence.pause();
+    pub fn pause(&mut self, now: Mono) {
+        self.silence.pause(now);
     }
 
     /// Lets go of what waited long enough for its splice. Returns sockets that did not hear what
@@ -177,7 +178,7 @@ impl<P: Parcel> Sequence<P> {
     pub fn handle_timeout(&mut self, now: Mono, kept: &mut impl FnMut(P, u64)) -> Vec<Suspect> {
         let suspects: Vec<Suspect> =
             std::iter::from_fn(|| self.silence.handle_timeout(now)).collect();
-        for Suspect { epoch, leg, since } in &suspects {
+        for Suspect { epoch, leg, since, check: _ } in &suspects {
             let interval = Interval::new(*since, Wall(i64::MAX));
             self.news.push_back(News::Doubted { shard: leg.shard, epoch: *epoch, interval });
         }

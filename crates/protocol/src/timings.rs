@@ -50,6 +50,9 @@ pub struct Timings {
     pub claim_fresh: Duration,
     /// A socket that did not hear what its sibling heard is suspected after this long.
     pub silence_patience: Duration,
+    /// The longest time in which no event of a shard comes, where the operator knows one: a socket that
+    /// hears nothing for longer is suspected.
+    pub canary: Option<Duration>,
     /// Time between an occurrence and its notification, at most: the margin by which gaps are read.
     pub margin: Duration,
     /// History is queried this long after the end of a gap, three times.
@@ -112,6 +115,7 @@ impl Default for Timings {
             gap_patience: secs(20),
             claim_fresh: secs(30),
             silence_patience: secs(30),
+            canary: None,
             margin: secs(300),
             query_reads: [secs(300), secs(1800), secs(2 * 3600)],
             query_lookback: secs(86_400),
@@ -173,6 +177,7 @@ impl Timings {
             certificate_interval: fast(real.certificate_interval),
             gap_patience: Duration::from_secs(2),
             silence_patience: Duration::from_secs(4),
+            canary: None,
             ..real
         }
     }

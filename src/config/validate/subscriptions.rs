@@ -2,6 +2,9 @@
 
 use crate::config::{Config, FilterConfig, Ids, IdsWord};
 
+/// A ping is as long in coming: whoever asks for more often asks for rotation all day.
+const CANARY_SECS: u64 = 10;
+
 pub(super) fn check(config: &Config, wrong: &mut impl FnMut(&str, String)) {
     let subscriptions = &config.subscriptions;
     let sides = [
@@ -20,6 +23,10 @@ pub(super) fn check(config: &Config, wrong: &mut impl FnMut(&str, String)) {
             let text = format!("filters nothing; allowed with subscriptions.{what}s: discover");
             wrong(&field, text);
         }
+    }
+    if let Some(secs) = subscriptions.canary_secs.filter(|secs| *secs < CANARY_SECS) {
+        let text = format!("is {secs}; allowed: {CANARY_SECS} or more, or null");
+        wrong("subscriptions.canary_secs", text);
     }
     let mut media = subscriptions.media.clone();
     media.sort_unstable();

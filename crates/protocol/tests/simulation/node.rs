@@ -308,7 +308,7 @@ impl Node {
         self.pass(platform.now_ms, now, kafka, take_over);
         let room = self.has_room();
         if !room {
-            self.sequence.pause();
+            self.sequence.pause(now.mono);
         }
         self.client.step(platform, room);
         let now = self.now(platform);
