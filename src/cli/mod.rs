@@ -121,7 +121,7 @@ pub enum Command {
     /// Gaps: intervals that no socket proves, and what became of them.
     #[command(subcommand)]
     Gaps(gaps::GapsCommand),
-    /// What may be said of a range of time; exit code 1 when it is not complete.
+    /// What may be said of a range of time; exit code 1 when it is not complete, or when not all of it is known.
     #[command(after_help = "Example: trunkline coverage --from 7d --config trunkline.yaml")]
     Coverage(coverage::CoverageArgs),
     /// Every record of a conversation: where it came from, which certificate covers it.

@@ -119,6 +119,14 @@ class Past(unittest.TestCase):
             code, lines, error = ask(tree, "coverage", "--from", iso(began), "--to", iso(activation - 0.01))
             self.assertEqual((code, lines[-1]["complete"]), (0, "yes"), error)
             self.assertEqual({(line["level"], line["history_only"]) for line in lines[:-1]}, {("RECONCILED", True)})
+            # what lies before anything that was read or heard is not called complete
+            code, lines, error = ask(tree, "coverage", "--from", iso(began - 3600), "--to", iso(activation - 0.01))
+            answer = lines[-1]
+            self.assertEqual((code, answer["complete"], answer["complete_since_known"]), (1, "unknown", "yes"), error)
+            self.assertEqual(answer["known_from_ms"], round(began * 1000))
+            unknown = [(line["level"], line["from_ms"], line["to_ms"]) for line in lines[:-1] if not line["known"]]
+            self.assertEqual(set(unknown), {(None, round((began - 3600) * 1000), round(began * 1000))})
+            self.assertEqual(len(unknown), len({line["topic_class"] for line in lines[:-1]}))
             one = next(record for record in records if record["gap_id"])
             code, lines, error = ask(tree, "explain", one["conversation_id"])
             told = next(line for line in lines if line["event_id"] == one["event_id"])
