@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::supervisor::chain;
+use crate::causes::chain;
 
 /// Exit codes, as documented.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

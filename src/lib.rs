@@ -22,6 +22,7 @@ pub mod spool;
 
 pub mod admin;
 pub mod beside;
+pub mod causes;
 pub mod certify;
 pub mod clock;
 pub mod config;

@@ -5,6 +5,8 @@ use std::future::Future;
 
 use tokio::task::{Id, JoinSet};
 
+use crate::causes;
+
 /// How a task came to its end.
 #[derive(Debug)]
 pub struct TaskEnd {
@@ -52,7 +54,8 @@ impl Supervisor {
         F: Future<Output = Result<(), E>> + Send + 'static,
         E: std::error::Error + 'static,
     {
-        let handle = self.tasks.spawn(async move { task.await.map_err(|error| chain(&error)) });
+        let handle =
+            self.tasks.spawn(async move { task.await.map_err(|error| causes::chain(&error)) });
         self.names.insert(handle.id(), name.into());
     }
 
@@ -103,17 +106,4 @@ impl Supervisor {
     pub fn abort_all(&mut self) {
         self.tasks.abort_all();
     }
-}
-
-/// An error and its causes on one line.
-#[must_use]
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut cause = error.source();
-    while let Some(inner) = cause {
-        text.push_str(": ");
-        text.push_str(&inner.to_string());
-        cause = inner.source();
-    }
-    text
 }

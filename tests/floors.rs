@@ -35,8 +35,10 @@ const FLOORS: &[(&str, &str)] = &[
     // a queue in the place of sockets and spool, with the pipeline's own steps
     ("eventbridge", "clock decode encode observe pipeline publish sequence sqs"),
     ("pipeline", "clock decode encode kafka observe publish sequence session spool supervisor"),
-    ("error", "supervisor"),
-    ("supervisor", ""),
+    ("error", "causes"),
+    ("supervisor", "causes"),
+    // what libraries say, in words
+    ("causes", ""),
     // control orders sockets, so it stands on session
     ("control", "beside clock genesys observe orders session supervisor"),
     // what the next process is told
@@ -47,7 +49,7 @@ const FLOORS: &[(&str, &str)] = &[
     ("spool", "clock observe"),
     ("decode", ""),
     ("sequence", "clock observe"),
-    ("encode", "clock"),
+    ("encode", "causes clock"),
     ("publish", "clock kafka observe"),
     // proof is written down like everything else
     ("ledger", "clock encode ground kafka observe supervisor"),
@@ -62,11 +64,11 @@ const FLOORS: &[(&str, &str)] = &[
     ("config", "genesys kafka sqs"),
     ("observe", ""),
     ("clock", ""),
-    ("genesys", "clock proxy"),
+    ("genesys", "causes clock proxy"),
     // another platform, asked over the same client
     ("sqs", "clock genesys"),
     // the sink behind the topics: Kafka Connect over that client, and how far its groups are
-    ("staging", "clock genesys kafka observe proxy supervisor"),
+    ("staging", "causes clock genesys kafka observe proxy supervisor"),
     // what lies under the topics, for whoever writes them
     ("ground", "kafka observe"),
     ("kafka", ""),

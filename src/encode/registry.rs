@@ -1,5 +1,6 @@
 //! The id under which the registry knows our schema: resolved once, at start.
 
+use std::error::Error as _;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -8,11 +9,13 @@ use schema_registry_converter::async_impl::schema_registry::{
 };
 use schema_registry_converter::error::SRCError;
 use schema_registry_converter::schema_registry_common::{
-    SchemaType, SubjectNameStrategy, SuppliedSchema,
+    RawError, SchemaType, SubjectNameStrategy, SuppliedSchema,
 };
 use secrecy::{ExposeSecret as _, SecretString};
 use trunkline_protocol::backoff::Backoff;
 use trunkline_protocol::domain::{Dice, Disposition};
+
+use crate::causes;
 
 /// Whether a missing schema is registered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -193,7 +196,7 @@ fn client(settings: &RegistrySettings) -> Result<SrSettings, RegistryError> {
         let authority = reqwest::Certificate::from_pem(pem).map_err(|e| refuse(e.to_string()))?;
         http = http.add_root_certificate(authority);
     }
-    builder.build_with(http).map_err(|error| refuse(error.to_string()))
+    builder.build_with(http).map_err(|error| refuse(causes::unmade(cause(&error))))
 }
 
 async fn latest(client: &SrSettings, subject: &str) -> Result<Option<(u32, String)>, String> {
@@ -243,23 +246,38 @@ async fn attempt(
     }
 }
 
+/// What the library wraps says more than the wrapping.
+fn cause(error: &SRCError) -> &dyn std::error::Error {
+    error.source().unwrap_or(error)
+}
+
+/// What went wrong and why, without the library's own remarks, and not whole schemas.
 fn brief(error: &SRCError) -> String {
-    let mut text = error.to_string();
-    // the library's errors may quote whole schemas
-    if let Some((at, _)) = text.char_indices().nth(300) {
-        text.truncate(at);
-    }
-    text
+    let short = |text: &str| text.chars().take(300).collect::<String>();
+    let why = match (error.source(), &error.cause) {
+        (Some(source), _) => Some(causes::chain(source)),
+        (None, cause) => cause.clone(),
+    };
+    let what = short(&error.error);
+    why.map_or_else(|| what.clone(), |why| format!("{what}: {}", short(&why)))
+}
+
+/// What it answered, as status and code: a host that is away has said nothing.
+fn answered(error: &SRCError, codes: &[&str]) -> bool {
+    let said = error.source().and_then(|source| source.downcast_ref::<RawError>());
+    said.is_some_and(|said| {
+        let code = said.error_code.to_string();
+        let status = |of: &&str| error.error.contains(&format!("status {of}"));
+        codes.iter().any(|of| code == *of || status(of))
+    })
 }
 
 fn is_missing(error: &SRCError) -> bool {
-    let text = error.to_string();
-    text.contains("40401") || text.contains("40402") || text.contains("404")
+    answered(error, &["404", "40401", "40402"])
 }
 
 fn is_incompatible(error: &SRCError) -> bool {
-    let text = error.to_string();
-    text.contains("409") || text.contains("42201") || text.contains("ncompatible")
+    answered(error, &["409", "42201"]) || error.to_string().contains("ncompatible")
 }
 
 /// The text as Avro for Java writes it, by which Confluent's converter looks a schema up: without
@@ -319,6 +337,25 @@ mod tests {
     fn a_schema_is_spelled_without_the_whitespace_outside_of_its_strings() {
         let text = "{ \"doc\" : \"a \\\" b\\\\\" ,\n \"x\": [1, 2]}";
         assert_eq!(spelled(text), "{\"doc\":\"a \\\" b\\\\\",\"x\":[1,2]}");
+    }
+
+    #[test]
+    fn a_host_that_is_away_has_refused_nothing_whatever_its_address() {
+        let refused = std::io::Error::other("http://registry:4040/subjects: connection refused");
+        let away = SRCError::retryable_with_cause(refused, "http call to schema registry failed");
+        assert!(!is_missing(&away) && !is_incompatible(&away));
+        let text = "http call to schema registry failed: http://registry:4040/subjects: connection refused";
+        assert_eq!(brief(&away), text);
+        let raw: RawError = serde_json::from_str(r#"{"error_code":40401,"message":"no"}"#).unwrap();
+        let answer = "HTTP request to schema registry failed with status 404 Not Found";
+        let missing = SRCError::non_retryable_with_cause(raw, answer);
+        assert!(is_missing(&missing) && !is_incompatible(&missing));
+    }
+
+    #[test]
+    fn a_schema_that_is_quoted_is_cut() {
+        let long = SRCError::non_retryable_with_cause("x".repeat(9_000), &"y".repeat(9_000));
+        assert_eq!(brief(&long).len(), 602);
     }
 
     #[test]

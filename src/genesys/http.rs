@@ -10,6 +10,7 @@ use secrecy::{ExposeSecret as _, SecretString};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+use crate::causes;
 use crate::clock::Clock;
 use crate::proxy::{Proxies, ProxySettings};
 
@@ -143,7 +144,7 @@ pub fn client(
     if let Some(own) = proxies.own() {
         builder = builder.proxy(proxy(own).map_err(|error| error.to_string())?);
     }
-    builder.build().map_err(|error| error.to_string())
+    builder.build().map_err(|error| causes::unmade(&error))
 }
 
 impl Http {

@@ -234,5 +234,5 @@ fn told<T>(silent: &mut Option<String>, asked: Result<T, KafkaError>) -> Result<
 }
 
 fn text(error: &KafkaError) -> String {
-    crate::supervisor::chain(error)
+    crate::causes::chain(error)
 }

@@ -78,7 +78,7 @@ class Doctor(unittest.TestCase):
             jobs = [
                 ask_one(sim.url, "login", "genesys.clients[0]", "401", "Client Credentials", genesys__clients=wrong),
                 ask_one("http://127.0.0.1:1", "login", "cannot connect", "genesys.region"),
-                ask_one(sim.url, "schema", "127.0.0.1:1", "schema_registry.url", schema_registry__url="http://127.0.0.1:1"),
+                ask_one(sim.url, "schema", "127.0.0.1:1", "Connection refused", "schema_registry.url", schema_registry__url="http://127.0.0.1:1"),
                 ask_one(sim.url, "brokers", "no broker of 127.0.0.1:1", "kafka.bootstrap_servers", kafka__bootstrap_servers="127.0.0.1:1"),
                 ask_one(sim.url, "topic", "nowhere does not exist", kafka__gaps_topic="nowhere"),
                 ask_one(sim.url, "topic", "replication factor is 1, needed 3", kafka__durability="required"),
@@ -92,6 +92,31 @@ class Doctor(unittest.TestCase):
                 self.failed(config(stand, sim.url), "login", "its certificate is not accepted", "genesys.ca_file")
                 code, said = examined(config(stand, sim.url, genesys__ca_file=folder + "/ca.pem"), "--no-channel")
                 self.assertEqual(code, 0, said)
+
+    def test_a_machine_without_certificate_authorities_is_told_what_to_do_about_it(self):
+        bare = {"SSL_CERT_FILE": "/nowhere", "SSL_CERT_DIR": "/nowhere"}
+        told = ("this machine has no certificate authorities", "install its ca-certificates", "SSL_CERT_FILE", "ca_file")
+        with Stand() as stand, tempfile.TemporaryDirectory() as folder:
+            with Sim("--tls-ca-out", folder + "/ca.pem", "--rate", "10") as sim:
+                code, findings = self.lines(config(stand, sim.url), "--no-channel", env=bare)
+                wrong = {line.split()[1]: line for line in findings if line.startswith("FAIL")}
+                self.assertEqual((code, set(wrong)), (1, {"login", "schema"}), findings)
+                for line in wrong.values():
+                    for word in told:
+                        self.assertIn(word, line)
+                    for noise in ("builder error", "retriable", "cached"):
+                        self.assertNotIn(noise, line)
+                path = pathlib.Path(folder) / "trunkline.yaml"
+                path.write_text(json.dumps({**config(stand, sim.url), "spool": {"dir": folder + "/spool"}}))
+                for command in ("run", "schema register"):
+                    run = subprocess.run([BINARY, *command.split(), "--config", path], capture_output=True, text=True, timeout=60, env=bare)
+                    self.assertEqual(run.returncode, 65, run.stderr)
+                    for word in told:
+                        self.assertIn(word, run.stderr)
+                # one that is named is enough
+                own = {"schema_registry__ca_file": folder + "/ca.pem", "genesys__ca_file": folder + "/ca.pem"}
+                code, findings = self.lines(config(stand, sim.url, **own), "--no-channel", env=bare)
+                self.assertEqual(code, 0, findings)
 
     def test_a_missing_permission_is_named_by_topic_and_for_history(self):
         with Stand() as stand, tempfile.TemporaryDirectory() as folder:
