@@ -51,6 +51,8 @@ DASHBOARDS = {
             [("sum(increase(trunkline_invariant_violations_total{@}[$__range]))", "")]),
         ("Spool filled", "gauge", "percentunit", "At 100 % sockets are not read any more.",
             [("max(trunkline_spool_bytes{@} / (trunkline_spool_capacity_bytes{@} > 0))", "")]),
+        ("Service levels", "timeseries", "percentunit", "Share that was good in each interval: records acknowledged within 10 s, time proven live, gaps given back by history.",
+            [("sum by (slo) (increase(trunkline_slo_good_events_total{@}[~])) / (sum by (slo) (increase(trunkline_slo_events_total{@}[~])) > 0)", "{{slo}}")]),
         ("Live channels by shard", "state-timeline", "short", "How many channels hear each shard; two or more is as it should be.",
             [("sum by (shard) (trunkline_shard_live_channels{@shard})", "shard {{shard}}")]),
         ("Actions", "timeseries", "short", "Asked of the admin server, by outcome.", count("trunkline_admin_actions_total", "outcome")),

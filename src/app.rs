@@ -191,6 +191,11 @@ impl App {
         let ledger = ledger.map_err(|error| ledger_error(&error))?;
         let past = ledger::past::show(ledger.looks(), board.clone(), clock, timings.clone());
         background.spawn_infallible("past", past);
+        if proves {
+            let slo = metrics.slo.clone();
+            let levels = ledger::levels::count(ledger.looks(), slo, clock, timings.clone());
+            background.spawn_infallible("levels", levels);
+        }
         let earlier = ledger.plan();
         if let Some(client) = clients.first().cloned() {
             let publish = publish::Stage::new(stage_settings, clock, metrics.backfill.clone())

@@ -6,6 +6,7 @@
 mod around;
 mod beside;
 mod kept;
+pub mod levels;
 pub mod past;
 pub(crate) mod startup;
 pub(crate) mod writer;

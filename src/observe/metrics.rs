@@ -6,8 +6,8 @@ use std::time::Duration;
 use prometheus::core::Collector;
 use prometheus::local::LocalHistogram;
 use prometheus::{
-    Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec, Opts,
-    Registry, TextEncoder,
+    CounterVec, Encoder as _, Gauge, GaugeVec, Histogram, HistogramOpts, IntCounter, IntCounterVec,
+    Opts, Registry, TextEncoder,
 };
 use trunkline_protocol::audit::Check;
 use trunkline_protocol::certificate::Level;
@@ -17,6 +17,7 @@ use trunkline_protocol::domain::{
 use trunkline_protocol::gate::Endpoint;
 use trunkline_protocol::ledger::Source;
 use trunkline_protocol::producer::RebuildCause;
+use trunkline_protocol::slo::Certain;
 
 use super::flow::Flow;
 use super::names::{self, Metric};
@@ -56,6 +57,8 @@ pub struct Metrics {
     pub backfill: PublishMetrics,
     /// Of coverage and its gaps.
     pub proof: ProofMetrics,
+    /// Of service levels.
+    pub slo: SloMetrics,
 }
 
 impl Metrics {
@@ -71,6 +74,7 @@ impl Metrics {
         let actions = make.counters(names::ADMIN_ACTIONS);
         let outcomes = ["ordered", "refused"];
         outcomes.iter().for_each(|outcome| drop(actions.with_label_values(&["rotate", outcome])));
+        let slo = SloMetrics::new(&make);
         make.gauges(names::BUILD_INFO).with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1.0);
         Self {
             ready: make.gauges(names::READY),
@@ -80,14 +84,19 @@ impl Metrics {
             session: SessionMetrics::new(&make),
             control: ControlMetrics::new(&make),
             sequence: SequenceMetrics::new(&make),
-            publish: PublishMetrics::new(&make),
+            publish: PublishMetrics::new(&make, slo.clone()),
             ground: GroundMetrics::new(&make),
             spool: SpoolMetrics::new(&make),
             standby: StandbyMetrics::new(&make),
             staging: StagingMetrics::new(&make),
             queue: QueueMetrics::new(&make),
-            backfill: PublishMetrics::new(&Make(&Registry::new())),
+            backfill: {
+                let nowhere = Registry::new();
+                let make = Make(&nowhere);
+                PublishMetrics::new(&make, SloMetrics::new(&make))
+            },
             proof: ProofMetrics::new(&make),
+            slo,
             registry,
             flow,
         }
@@ -176,6 +185,11 @@ impl Make<'_> {
 
     fn counters(&self, metric: Metric) -> IntCounterVec {
         let made = IntCounterVec::new(Self::opts(metric), metric.labels);
+        self.register(made.expect("names are legal"))
+    }
+
+    fn amounts(&self, metric: Metric) -> CounterVec {
+        let made = CounterVec::new(Self::opts(metric), metric.labels);
         self.register(made.expect("names are legal"))
     }
 
@@ -471,10 +485,11 @@ pub struct PublishMetrics {
     rebuilds: IntCounterVec,
     oldest: Gauge,
     degraded: Gauge,
+    slo: SloMetrics,
 }
 
 impl PublishMetrics {
-    fn new(make: &Make<'_>) -> Self {
+    fn new(make: &Make<'_>, slo: SloMetrics) -> Self {
         let made = Self {
             latency: make.histogram(names::PUBLISH_LATENCY),
             lag: make.histogram(names::EVENT_LAG),
@@ -482,6 +497,7 @@ impl PublishMetrics {
             rebuilds: make.counters(names::PRODUCER_REBUILDS),
             oldest: make.gauge(names::OLDEST_UNACKED),
             degraded: make.gauge(names::DURABILITY_DEGRADED),
+            slo,
         };
         ["retriable", "refused", "fatal"]
             .iter()
@@ -493,7 +509,8 @@ impl PublishMetrics {
     /// Where acknowledgements are counted before a round of them is shown.
     #[must_use]
     pub fn acks(&self) -> Acks {
-        Acks { latency: self.latency.local(), lag: self.lag.local() }
+        let (latency, lag, slo) = (self.latency.local(), self.lag.local(), self.slo.clone());
+        Acks { latency, lag, slo, all: 0, fresh: 0 }
     }
 
     /// A delivery failed.
@@ -528,6 +545,9 @@ impl PublishMetrics {
 pub struct Acks {
     latency: LocalHistogram,
     lag: LocalHistogram,
+    slo: SloMetrics,
+    all: u32,
+    fresh: u32,
 }
 
 impl Acks {
@@ -537,12 +557,48 @@ impl Acks {
         if let Some(lag) = lag {
             self.lag.observe(lag.as_secs_f64());
         }
+        self.all += 1;
+        // what does not say when it happened is as old as its reading
+        self.fresh += u32::from(lag.unwrap_or(latency) <= FRESH);
     }
 
     /// Shows them.
     pub fn flush(&mut self) {
         self.latency.flush();
         self.lag.flush();
+        self.slo.add("freshness", std::mem::take(&mut self.all), std::mem::take(&mut self.fresh));
+    }
+}
+
+/// A record that is acknowledged so long after its own time is fresh.
+const FRESH: Duration = Duration::from_secs(10);
+
+/// Of service levels.
+#[derive(Clone, Debug)]
+pub struct SloMetrics {
+    events: CounterVec,
+    good: CounterVec,
+}
+
+impl SloMetrics {
+    fn new(make: &Make<'_>) -> Self {
+        let made =
+            Self { events: make.amounts(names::SLO_EVENTS), good: make.amounts(names::SLO_GOOD) };
+        ["freshness", "coverage", "gap_closed"].iter().for_each(|slo| made.add(slo, 0, 0));
+        made
+    }
+
+    fn add(&self, slo: &str, events: impl Into<f64>, good: impl Into<f64>) {
+        self.events.with_label_values(&[slo]).inc_by(events.into());
+        self.good.with_label_values(&[slo]).inc_by(good.into());
+    }
+
+    /// Time of a shard became certain.
+    pub fn certain(&self, certain: &Certain) {
+        let [wanted, live] = [certain.wanted, certain.live].map(|span| span.as_secs_f64());
+        let [closed, repaired] = [certain.closed, certain.repaired].map(|span| span.as_secs_f64());
+        self.add("coverage", wanted, live);
+        self.add("gap_closed", closed, repaired);
     }
 }
 

@@ -112,6 +112,8 @@ metrics! {
     CONFLICT = Gauge "trunkline_conflict" ["kind"] "1 while another process has what is this one's alone: its replica, its OAuth client, its state topic.";
     CONFIG_STALE = Gauge "trunkline_config_stale" ["why"] "1 while the configuration on disk is not what runs: it is refused, or waits for a restart.";
     ADMIN_ACTIONS = Counter "trunkline_admin_actions_total" ["action", "outcome"] "Actions asked of the admin server: ordered, or refused.";
+    SLO_EVENTS = Counter "trunkline_slo_events_total" ["slo"] "What a service level is about: freshness, records acknowledged; coverage, seconds of shards in which topics were wanted, as they become certain; gap_closed, seconds of gaps that were closed.";
+    SLO_GOOD = Counter "trunkline_slo_good_events_total" ["slo"] "Of those: acknowledged within 10 s of their own time; proven live, all topics at once; given back by history.";
     CLOCK_ERROR = Gauge "trunkline_clock_error_seconds" [] "How far the platform's clock may be from where it is believed to be.";
     CLOCK_AHEAD = Gauge "trunkline_clock_ahead_seconds" [] "How far the local clock is ahead of the platform's.";
     CERTIFICATES = Counter "trunkline_certificates_total" ["level", "revision"] "Certificates published, by what they say; first words and later ones.";

@@ -9,7 +9,7 @@ from chart import ROOT, report, values, find
 sys.path.insert(0, str(ROOT / "tests/alerts"))
 
 from pages import SECTIONS, block, commands, pages, sections  # noqa: E402
-from test_alerts import rules, wrong  # noqa: E402
+from test_alerts import alerts, rules, wrong  # noqa: E402
 
 CODES = set(re.findall(r"^\| `([a-z_]+)`", (ROOT / "docs/logs.md").read_text(), re.M))
 OPTIONS = set(re.findall(r"^\| `([a-z_.\[\]]+)`", (ROOT / "docs/configuration.md").read_text(), re.M))
@@ -78,7 +78,8 @@ class Runbooks(unittest.TestCase):
             self.assertEqual(strangers(text + "\n"), [finding])
 
     def test_the_chart_leads_to_the_pages(self):
-        shown = [rule for group in find(values("production"), "PrometheusRule")["spec"]["groups"] for rule in group["rules"]]
+        shown = alerts(find(values("production"), "PrometheusRule")["spec"]["groups"])
+        self.assertEqual(len(shown), len(rules()))
         for rule in shown:
             page = rule["annotations"]["runbook_url"].split("/blob/main/")[1]
             self.assertTrue((ROOT / page).is_file(), page)

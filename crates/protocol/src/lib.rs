@@ -14,7 +14,7 @@
 //! | requests | [`gate`], [`budget`], [`breaker`], [`backoff`]; whether somebody else has our name or our client: [`twins`] |
 //! | a queue | [`queue`] |
 //! | records | [`ground`], [`producer`], [`journal`], [`spool`], [`standby`] |
-//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`strip`], [`tally`] |
+//! | proof | [`server_time`], [`watermark`], [`ledger`], [`gaps`], [`history`], [`audit`], [`certificate`], [`certifier`], [`strip`], [`tally`], [`slo`] |
 
 pub mod audit;
 pub mod backoff;
@@ -49,6 +49,7 @@ pub mod seeded;
 pub mod sequence;
 pub mod server_time;
 pub mod session;
+pub mod slo;
 pub mod splice;
 pub mod spool;
 pub mod standby;
