@@ -81,6 +81,39 @@ class Levels(unittest.TestCase):
                 self.assertLessEqual(before + level(app, "coverage")[0], time.time() - began)
                 app.stop()
 
+    def start(self, stand: Stand, sim, name: str) -> Trunkline:
+        own = {"replica": name, "genesys__clients": [{"id": name, "secret": name}], "spool__dir": f"{self.folder}/{name}"}
+        tree = config(stand, sim.url, replicas=["a", "b"], genesys__channels_per_shard=1, **own)
+        return self.enterContext(Trunkline(tree, env=FAST)).wait_ready()
+
+    def test_of_two_replicas_one_counts_and_a_kill_makes_no_time_count_twice(self):
+        self.folder = self.enterContext(tempfile.TemporaryDirectory())
+        stand = self.enterContext(Stand())
+        clients = ("--client", "a:a", "--client", "b:b")
+        sim = self.enterContext(simulator(self.folder, "--rate", "50", "--wait-for-channels", "2", *clients))
+        began = time.time()
+        apps = {name: self.start(stand, sim, name) for name in ("a", "b")}
+        counted = lambda name: level(apps[name], "coverage")[0]
+        self.assertTrue(wait_for(lambda: max(map(counted, apps)) > 15, 90, 1), {name: counted(name) for name in apps})
+        first = max(apps, key=counted)
+        second = "b" if first == "a" else "a"
+        alone = counted(second)
+        self.assertTrue(wait_for(lambda: counted(first) > 30, 90, 1))
+        self.assertEqual(counted(second), alone, "one of them counts")
+        dead = counted(first)
+        apps[first].stop(signal.SIGKILL)
+        self.assertTrue(wait_for(lambda: counted(second) > alone + 15, 120, 1), "the other one goes on")
+        self.assertLessEqual(dead + counted(second), time.time() - began)
+        # it is back, and speaks for the shard again
+        apps[first] = self.start(stand, sim, first)
+        self.assertTrue(wait_for(lambda: counted(first) > 15, 120, 1), "whoever comes first counts again")
+        still = counted(second)
+        self.assertTrue(wait_for(lambda: counted(first) > 30, 90, 1))
+        self.assertEqual(counted(second), still)
+        self.assertLessEqual(dead + counted(second) + counted(first), time.time() - began)
+        for app in apps.values():
+            app.stop()
+
 
 if __name__ == "__main__":
     unittest.main()
