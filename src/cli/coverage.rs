@@ -105,3 +105,39 @@ fn json(stretch: &Stretch) -> String {
     })
     .to_string()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn people_are_told_what_is_not_known_and_what_is() {
+        let said = |complete, since_known, known_from: Option<i64>, reaches_back| {
+            words(&Answer { complete, since_known, known_from, reaches_back })
+        };
+        let (known, since) = (Some(3_600_000), Some);
+        let probably = Complete::Probably(Some(7_200_000));
+        for (text, expected) in [
+            (said(Complete::Yes, since(Complete::Yes), known, false), "yes"),
+            (
+                said(probably, since(probably), known, false),
+                "probably (final at 1970-01-01T02:00:00Z)",
+            ),
+            (said(Complete::Unknown, None, None, false), "unknown; there is no certificate yet"),
+            (
+                said(Complete::Unknown, since(Complete::Yes), known, true),
+                "unknown; nothing is known before 1970-01-01T01:00:00Z, yes from then on",
+            ),
+            (
+                said(Complete::No, since(Complete::No), known, true),
+                "no; nothing is known before 1970-01-01T01:00:00Z",
+            ),
+            (
+                said(Complete::Unknown, None, known, true),
+                "unknown; nothing is known before 1970-01-01T01:00:00Z",
+            ),
+        ] {
+            assert_eq!(text, expected);
+        }
+    }
+}
