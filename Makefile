@@ -178,7 +178,7 @@ scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreb
 	@$(BUILD)
 	code=0; $(PYTHON) benches/scoreboard/run.py || code=$$?; $(PYTHON) benches/scoreboard/page.py; exit $$code
 
-page: ## Pictures of the status page before, during and after an outage, in a Chromium; six minutes
+page: ## Pictures of the status page before, during and after an outage, and of the simulator's, in a Chromium; seven minutes
 	@scripts/setup.sh --for page
 	$(BUILD)
 	$(PYTHON) scripts/page_pictures.py --to $(or $(TO),docs/img)

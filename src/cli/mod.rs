@@ -97,7 +97,9 @@ pub enum Command {
     #[command(after_help = "Example: trunkline demo --events 24000 --output json")]
     Demo(demo::DemoArgs),
     /// Serve a simulated Genesys Cloud.
-    #[command(after_help = "Example: trunkline simulate --port 8080 --rate 500")]
+    #[command(
+        after_help = "Example: trunkline simulate --port 8080 --rate 500, then open http://127.0.0.1:8080/sim/"
+    )]
     Simulate(simulate::SimulateArgs),
     /// List what would be subscribed.
     #[command(after_help = "Example: trunkline subscriptions --config trunkline.yaml")]

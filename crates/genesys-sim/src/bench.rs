@@ -39,6 +39,7 @@ impl Bench {
             query: pairs.map(|(k, v)| (k.into(), v.into())).collect(),
             authorization: Some(format!("Bearer {}", self.token)),
             content_type: Some("application/json".into()),
+            accept: None,
             body: if body.is_null() { Vec::new() } else { body.to_string().into_bytes() },
         };
         self.cloud.handle(&request, now_ms)

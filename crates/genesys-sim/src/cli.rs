@@ -1,5 +1,6 @@
 //! Flags of `genesys-sim serve`; a program that embeds the simulator takes the same.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::path::PathBuf;
 
 use anyhow::Context as _;
@@ -11,12 +12,15 @@ use crate::server::{self, Running, ServeSettings};
 use crate::settings::Settings;
 use crate::traffic::Profile;
 
-/// Serve a simulated Genesys Cloud on loopback.
+/// Serve a simulated Genesys Cloud, and a page on /sim/ with a button for each fault.
 #[derive(Args, Clone, Debug)]
 pub struct ServeArgs {
-    /// Port on 127.0.0.1; 0 takes a free one.
+    /// Port; 0 takes a free one.
     #[arg(long, default_value_t = 8080)]
     pub port: u16,
+    /// IP address to listen on; whoever reaches it can do everything, no token is asked for.
+    #[arg(long, value_name = "IP", default_value_t = IpAddr::V4(Ipv4Addr::LOCALHOST))]
+    pub listen: IpAddr,
     /// Seed of traffic and ids; equal seeds make equal traffic.
     #[arg(long, default_value_t = 1)]
     pub seed: u64,
@@ -131,6 +135,7 @@ impl ServeArgs {
             profile,
             seed: self.seed,
             port: self.port,
+            listen: Some(self.listen),
             events: self.events,
             wait_for_channels: self.wait_for_channels,
             faults,

@@ -9,6 +9,7 @@ use rand::{Rng, SeedableRng};
 
 use crate::channels::{Channels, SocketId};
 use crate::dials::{Dial, wanted_directly};
+use crate::ends::Ends;
 use crate::faults::{Applied, Fault, What};
 use crate::history::History;
 use crate::http::Answer;
@@ -56,6 +57,7 @@ pub struct Cloud {
     pub(crate) now_ms: u64,
     pub(crate) dials: VecDeque<Dial>,
     pub(crate) full: BTreeSet<SocketId>,
+    pub(crate) ends: Ends,
     ledger: Ledger,
     pub(crate) history: History,
     next_socket: SocketId,
@@ -125,6 +127,7 @@ impl Cloud {
             now_ms: 0,
             dials: VecDeque::new(),
             full: BTreeSet::new(),
+            ends: Ends::default(),
             ledger: Ledger::default(),
             history: History::default(),
             next_socket: 0,

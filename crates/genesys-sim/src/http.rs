@@ -17,6 +17,8 @@ pub struct Request {
     pub authorization: Option<String>,
     /// `Content-Type` as sent.
     pub content_type: Option<String>,
+    /// `Accept` as sent.
+    pub accept: Option<String>,
     /// Body.
     pub body: Vec<u8>,
 }

@@ -1,6 +1,6 @@
 //! What was generated, and on which socket it was put or why not. Never what a client reports.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -55,6 +55,8 @@ pub struct Ledger {
     bytes: usize,
     last_seq: u64,
     covered: u64,
+    delivered: u64,
+    dropped: BTreeMap<&'static str, u64>,
     counts_only: bool,
 }
 
@@ -64,6 +66,10 @@ impl Ledger {
         self.last_seq += 1;
         entry.seq = self.last_seq;
         self.covered += u64::from(entry.covered);
+        self.delivered += entry.delivered.len() as u64;
+        for (_, why) in &entry.dropped {
+            *self.dropped.entry(why).or_default() += 1;
+        }
         if !self.counts_only {
             self.bytes += weight(&entry);
             self.entries.push_back(entry);
@@ -103,6 +109,29 @@ impl Ledger {
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.last_seq == 0
+    }
+
+    /// Deliveries so far: an event that two channels got counts twice.
+    #[must_use]
+    pub fn delivered(&self) -> u64 {
+        self.delivered
+    }
+
+    /// Deliveries that did not happen so far, by reason.
+    #[must_use]
+    pub fn dropped(&self) -> &BTreeMap<&'static str, u64> {
+        &self.dropped
+    }
+
+    /// Events somebody wanted among the last `most` entries in memory, newest first.
+    pub fn latest(&self, most: usize) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev().take(most).filter(|entry| entry.covered)
+    }
+
+    /// Whether entries are counted and not kept.
+    #[must_use]
+    pub fn only_counts(&self) -> bool {
+        self.counts_only
     }
 
     /// Events on wanted topics so far.

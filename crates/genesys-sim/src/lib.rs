@@ -11,15 +11,19 @@ pub mod channels;
 pub mod cli;
 pub mod cloud;
 pub mod dials;
+pub mod ends;
 pub mod faults;
 pub mod history;
 pub mod http;
 pub mod json;
 pub mod ledger;
 pub mod limits;
+pub mod look;
 #[cfg(test)]
 mod manual;
 pub mod oauth;
+#[cfg(feature = "server")]
+pub mod page;
 pub mod replay;
 mod rest;
 pub use rest::Kind;

@@ -13,9 +13,16 @@ struct Cli {
     command: Command,
 }
 
+const EXAMPLES: &str = "Examples:
+  genesys-sim serve                          then open http://127.0.0.1:8080/sim/ and pull a cable
+  genesys-sim serve --rate 2000 --client a:secret --client b:secret
+  genesys-sim serve --wait-for-channels 2 --faults timeline.json
+  curl --json '{\"what\":\"outage\",\"for_ms\":30000}' http://127.0.0.1:8080/sim/faults";
+
 #[derive(Subcommand)]
 enum Command {
-    /// Serve it on loopback until interrupted.
+    /// Serve it until interrupted; http://127.0.0.1:8080/sim/ shows it and has a button for each fault.
+    #[command(after_help = EXAMPLES)]
     Serve(ServeArgs),
 }
 
@@ -25,7 +32,8 @@ async fn main() -> anyhow::Result<()> {
     let running = args.start().await?;
     let url = running.url();
     let mut out = std::io::stdout();
-    writeln!(out, "{{\"url\":\"{url}\",\"direct_url\":\"{}\"}}", running.direct_url())?;
+    let direct = running.direct_url();
+    writeln!(out, "{{\"url\":\"{url}\",\"direct_url\":\"{direct}\",\"page_url\":\"{url}/sim/\"}}")?;
     out.flush()?;
     // either way the simulator is dropped, which removes its temporary file
     let mut terminated = signal(SignalKind::terminate())?;

@@ -19,6 +19,7 @@ pub struct OAuth {
 
 #[derive(Debug)]
 struct Token {
+    number: u64,
     client: String,
     from_ms: u64,
     until_ms: u64,
@@ -90,7 +91,8 @@ impl OAuth {
         self.granted += 1;
         let token = format!("sim-{:x}-{random:016x}", self.granted);
         let until_ms = now_ms + settings.token_life_ms;
-        let granted = Token { client: client.to_owned(), from_ms: now_ms, until_ms };
+        let granted =
+            Token { number: self.granted, client: client.to_owned(), from_ms: now_ms, until_ms };
         self.tokens.insert(token.clone(), granted);
         let mut answer = json!({"access_token": token, "token_type": settings.token_type,
                                 "expires_in": settings.token_life_ms / 1000});
@@ -141,6 +143,21 @@ impl OAuth {
     /// From here on the client has another secret.
     pub fn renew(&mut self, client: &str, secret: &str) {
         self.anew.insert(client.to_owned(), secret.to_owned());
+    }
+
+    /// Good tokens of a client, each with the order of its granting and its age.
+    pub fn good<'a>(
+        &'a self,
+        client: &'a str,
+        now_ms: u64,
+    ) -> impl Iterator<Item = (&'a str, u64, u64)> {
+        let disabled = self.disabled.contains(client);
+        let good = self.tokens.iter().filter(move |(_, token)| {
+            token.client == client && token.until_ms > now_ms && !disabled
+        });
+        good.map(move |(text, token)| {
+            (text.as_str(), token.number, now_ms.saturating_sub(token.from_ms))
+        })
     }
 
     /// How many tokens were granted so far.

@@ -10,6 +10,7 @@ use serde_json::json;
 use crate::channels::SocketId;
 use crate::cloud::{Cloud, Output};
 use crate::dials::Kind;
+use crate::ends::{End, How};
 use crate::faults::{What, Whom};
 use crate::http::Answer;
 
@@ -24,6 +25,8 @@ pub(crate) struct Socket {
     /// As the ledger names it: the channel's number, or one of its own for a direct connection.
     pub(crate) number: u64,
     pub(crate) opened_ms: u64,
+    /// Frames put on it.
+    pub(crate) frames: u64,
     pub(crate) frozen: bool,
     pub(crate) silent_until_ms: u64,
     pub(crate) no_heartbeat_until_ms: u64,
@@ -146,7 +149,13 @@ impl Cloud {
     /// A socket is gone, whoever ended it.
     pub fn socket_gone(&mut self, socket: SocketId, now_ms: u64) {
         self.now_ms = now_ms;
-        self.detach(socket);
+        self.detach(socket, How::Client, "");
+    }
+
+    /// A socket was cut because its reader left too much unread.
+    pub fn socket_unread(&mut self, socket: SocketId, now_ms: u64) {
+        self.now_ms = now_ms;
+        self.detach(socket, How::Unread, "");
     }
 
     /// Time passed: heartbeats, ends of lives, faults.
@@ -272,6 +281,9 @@ impl Cloud {
     }
 
     fn say(&mut self, id: SocketId, text: Arc<str>) {
+        if let Some(open) = self.sockets.get_mut(&id) {
+            open.frames += 1;
+        }
         self.outputs.push_back(Output::Text(id, text));
     }
 
@@ -294,17 +306,21 @@ impl Cloud {
         if let Some((_, text)) = self.sockets.get_mut(&id).and_then(|open| open.held.take()) {
             self.say(id, text);
         }
-        self.detach(id);
+        // 1006 is what a client reports when no close frame came
+        let how = if code == 1006 { How::Reset } else { How::Close(code) };
+        self.detach(id, how, reason);
         self.outputs.push_back(match code {
-            // 1006 is what a client reports when no close frame came
             1006 => Output::Reset(id),
             _ => Output::Close(id, code, reason.to_owned()),
         });
     }
 
-    pub(crate) fn detach(&mut self, id: SocketId) {
-        if let Some(open) = self.sockets.remove(&id)
-            && let Some(channel) = open.channel.and_then(|id| self.channels.get_mut(&id))
+    pub(crate) fn detach(&mut self, id: SocketId, how: How, reason: &str) {
+        let Some(open) = self.sockets.remove(&id) else { return };
+        let lasted_ms = self.now_ms.saturating_sub(open.opened_ms);
+        let (at_ms, reason) = (self.now_ms, reason.to_owned());
+        self.ends.note(End { at_ms, channel: open.number, how, reason, lasted_ms });
+        if let Some(channel) = open.channel.and_then(|id| self.channels.get_mut(&id))
             && channel.socket == Some(id)
         {
             channel.socket = None;
@@ -379,6 +395,7 @@ impl Socket {
             token,
             number,
             opened_ms: now_ms,
+            frames: 0,
             frozen: false,
             silent_until_ms: 0,
             no_heartbeat_until_ms: 0,

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use crate::channels::SocketId;
 use crate::cloud::{Active, Cloud, Output};
+use crate::ends::How;
 use crate::faults::{Applied, Fault, Of, What, Whom};
 
 impl Cloud {
@@ -90,7 +91,7 @@ impl Cloud {
         let ids: Vec<SocketId> = self.sockets.keys().copied().collect();
         for id in ids {
             applied.channels.extend(self.sockets.get(&id).map(|open| open.number));
-            self.detach(id);
+            self.detach(id, How::Reset, "outage");
             self.outputs.push_back(Output::Reset(id));
         }
     }
@@ -125,7 +126,7 @@ impl Cloud {
                 open.pong_delay_ms = fault.args.delay_ms;
             }
             What::Reset => {
-                self.detach(id);
+                self.detach(id, How::Reset, "");
                 self.outputs.push_back(Output::Reset(id));
             }
             What::Close => {

@@ -9,6 +9,7 @@ use clap::Args as _;
 use genesys_sim::Settings;
 use genesys_sim::cli::ServeArgs;
 use genesys_sim::faults::What;
+use genesys_sim::page::buttons::BUTTONS;
 use serde_json::Value;
 
 fn here(path: &str) -> PathBuf {
@@ -174,4 +175,24 @@ fn every_control_endpoint_is_there() {
     let known: BTreeSet<String> = arms.map(endpoint).collect();
     assert!(known.len() > 10, "{known:?}");
     assert_eq!(firsts("## Asking it"), known);
+}
+
+#[test]
+fn every_argument_of_a_fault_is_a_field_of_its_button() {
+    let args = serde_json::to_value(genesys_sim::faults::Args::default()).expect("plain data");
+    let args: BTreeSet<String> = args.as_object().expect("an object").keys().cloned().collect();
+    let faults = rows("## Faults");
+    assert_eq!(faults.len(), BUTTONS.len());
+    for (row, button) in faults.iter().zip(BUTTONS) {
+        let what = button.what.as_str();
+        assert!(quoted(&row[0]).contains(what), "{row:?}");
+        let fields = button.fields.iter().map(|field| field.name.to_owned());
+        let fields: BTreeSet<String> = fields.filter(|name| name != "whom").collect();
+        // `before` of `slow` and the like are explained in the middle cell
+        let named = &quoted(&row[1]) | &quoted(&row[2]);
+        let mut takes = &named & &args;
+        takes.extend(named.contains("for_ms").then(|| "for_ms".to_owned()));
+        takes.extend((what == "broker_down").then(|| "for_ms".to_owned()));
+        assert_eq!(fields, takes, "{what}");
+    }
 }

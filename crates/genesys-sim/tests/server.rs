@@ -321,3 +321,78 @@ async fn tls_is_good_for_whoever_trusts_the_written_authority() {
     let stranger = client::over_tls(&address, None).await.unwrap_err();
     assert!(stranger.to_string().contains("UnknownIssuer"), "{stranger}");
 }
+
+/// A pressed button: a browser's form without JSON in `Accept`, a script's with it.
+async fn press(sim: &Simulator, form: &str, accept: &str) -> client::Answer {
+    let head = format!("Content-Type: application/x-www-form-urlencoded\r\nAccept: {accept}\r\n");
+    sim.http("POST", "/sim/press", &head, form).await.expect("an answer")
+}
+
+#[tokio::test]
+async fn the_page_and_its_files_need_no_token_and_admit_their_own_files_alone() {
+    let sim = Simulator::start(quiet()).await;
+    let _socket = sim.listening().await;
+    assert_eq!(sim.get("/sim").await.header("location"), Some("/sim/"));
+    let page = sim.http("GET", "/sim/", "", "").await.expect("an answer");
+    assert_eq!(page.header("content-type"), Some("text/html; charset=utf-8"));
+    let policy = page.header("content-security-policy").expect("a policy");
+    assert!(policy.starts_with("default-src 'none'") && !policy.contains("unsafe"), "{policy}");
+    let now = sim.get("/sim/page/now").await;
+    assert!(now.body.contains("1 open socket, 12 topics subscribed to"), "{}", now.body);
+    for (file, kind) in [
+        ("style.css", "text/css; charset=utf-8"),
+        ("script.js", "text/javascript; charset=utf-8"),
+        ("icon.svg", "image/svg+xml"),
+    ] {
+        let answer = sim.get(&format!("/sim/page/{file}")).await;
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some(kind)));
+        assert!(page.body.contains(&format!("/sim/page/{file}")), "{file} is of use");
+    }
+    assert_eq!(sim.get("/sim/page/mod.rs").await.status, 404);
+    let state = sim.get("/sim/state").await.json();
+    assert_eq!(
+        (&state["traffic"], &state["channels"][0]["number"]),
+        (&json!("waiting for channels"), &json!(1))
+    );
+    assert_eq!(state["clients"][0]["windows"][0]["allowed"], 300);
+}
+
+#[tokio::test]
+async fn a_button_is_a_fault_a_browser_gets_the_page_back_and_a_script_json() {
+    let sim = Simulator::start(quiet()).await;
+    let mut socket = sim.listening().await;
+    let answer = press(&sim, "what=close&whom=oldest&code=4001&reason=pulled", "text/html").await;
+    assert_eq!((answer.status, answer.header("location")), (303, Some("/sim/?pressed=0")));
+    assert_eq!(socket.next().await, Heard::End(End::Close(4001, "pulled".to_owned())));
+    let page = sim.get("/sim/?pressed=0").await;
+    assert!(page.body.contains("class=\"good\">close: hit channel 1.<"), "{}", page.body);
+    assert!(sim.get("/sim/?pressed=7").await.body.contains("class=\"\"></p>"), "nothing was");
+
+    let answer = press(&sim, "what=outage&for_ms=400", "application/json").await;
+    let body = json!({"accepted": true, "said": "outage: in force, 0 sockets cut.",
+                      "fault": {"what": "outage", "for_ms": 400}});
+    assert_eq!((answer.status, answer.json()), (200, body));
+    assert!(sim.try_send("GET", "/api/v2/tokens/me", &Value::Null).await.is_none(), "cut");
+    assert_eq!(sim.get("/sim/state").await.json()["running"][0]["what"], "outage");
+}
+
+#[tokio::test]
+async fn a_wrong_form_names_the_field_and_does_nothing() {
+    let sim = Simulator::start(quiet()).await;
+    let form = "what=close&code=9%3Cb%3E";
+    let answer = press(&sim, form, "application/json").await;
+    let error = "code: is \"9<b>\"; allowed: a whole number from 1000 to 4999";
+    assert_eq!((answer.status, answer.json()), (400, json!({"error": error})));
+    let page = press(&sim, form, "*/*").await;
+    assert_eq!(page.status, 400);
+    assert!(page.body.contains("code: is &quot;9&lt;b&gt;&quot;; allowed:"), "{}", page.body);
+    assert_eq!(sim.get("/sim/faults").await.json(), json!([]));
+}
+
+#[tokio::test]
+async fn it_listens_on_the_address_it_is_given_and_says_where_to_dial() {
+    let anywhere = Some(std::net::Ipv4Addr::UNSPECIFIED.into());
+    let sim = Simulator::start(ServeSettings { listen: anywhere, ..quiet() }).await;
+    assert!(sim.running.url().starts_with("http://127.0.0.1:"), "{}", sim.running.url());
+    assert!(sim.channel().await.starts_with("ws://127.0.0.1:"));
+}

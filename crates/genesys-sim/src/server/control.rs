@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::Shared;
+use super::{Shared, desk};
 use crate::Kind;
 use crate::faults::Fault;
 use crate::http::{Answer, Request};
@@ -14,6 +14,11 @@ pub(crate) fn handle(request: &Request, shared: &Shared) -> Answer {
     let path = request.path.strip_prefix("/sim/").unwrap_or_default();
     let parts: Vec<&str> = path.split('/').collect();
     match (request.method.as_str(), parts.as_slice()) {
+        ("GET", [""]) => desk::whole(request, shared),
+        ("GET", ["page", "now"]) => desk::now(shared),
+        ("GET", ["page", file]) => desk::file(file),
+        ("POST", ["press"]) => desk::press(request, shared),
+        ("GET", ["state"]) => desk::state(shared),
         ("GET", ["ledger"]) => ledger(request, shared),
         ("GET", ["faults"]) => Answer::json(200, &json!(shared.cloud().applied())),
         ("POST", ["faults"]) => inject(request, shared),

@@ -175,6 +175,7 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
         parts.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned)
     };
     let (authorization, content_type) = (header("authorization"), header("content-type"));
+    let accept = header("accept");
     let body = body.collect().await.map_err(io::Error::other)?.to_bytes().to_vec();
     let request = Request {
         method: parts.method.to_string(),
@@ -182,8 +183,13 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
         query: read_query(parts.uri.query().unwrap_or_default()),
         authorization,
         content_type,
+        accept,
         body,
     };
+    if request.path == "/sim" {
+        let headers = vec![("location", "/sim/".to_owned())];
+        return respond(&Answer { status: 308, headers, ..Answer::default() });
+    }
     if request.path.starts_with("/sim/") {
         return respond(&control::handle(&request, &shared));
     }
@@ -198,9 +204,12 @@ async fn answer(request: hyper::Request<Incoming>, shared: Arc<Shared>) -> io::R
 }
 
 fn respond(answer: &Answer) -> io::Result<Response> {
-    let mut response = hyper::Response::builder()
-        .status(answer.status)
-        .header("content-type", "application/json")
+    let typed = answer.headers.iter().any(|(name, _)| *name == "content-type");
+    let mut response = hyper::Response::builder().status(answer.status);
+    if !typed {
+        response = response.header("content-type", "application/json");
+    }
+    response = response
         .header("cache-control", "no-cache, no-store, must-revalidate")
         .header("pragma", "no-cache")
         .header("expires", "0");

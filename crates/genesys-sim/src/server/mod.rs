@@ -1,12 +1,13 @@
-//! The core behind HTTP and WebSocket on loopback, with a control endpoint under `/sim/`.
+//! The core behind HTTP and WebSocket, with a control endpoint under `/sim/`.
 
 mod control;
+mod desk;
 mod http;
 mod sockets;
 mod spill;
 mod tls;
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
@@ -33,8 +34,10 @@ pub struct ServeSettings {
     pub profile: Profile,
     /// Seed of traffic and ids.
     pub seed: u64,
-    /// Port on 127.0.0.1; 0 takes a free one.
+    /// Port; 0 takes a free one.
     pub port: u16,
+    /// Address to listen on; 127.0.0.1 unless set.
+    pub listen: Option<IpAddr>,
     /// Stop generating after so many wanted events; 0 goes on for ever.
     pub events: u64,
     /// Wait with the traffic until so many channels are connected.
@@ -97,16 +100,18 @@ pub enum TrafficState {
 /// Ledger entries that stay in memory, in bytes.
 const LEDGER_IN_MEMORY: usize = 64 << 20;
 
-/// Starts a simulator on loopback.
+/// Starts a simulator.
 ///
 /// # Errors
 /// When the port is taken, or the certificate cannot be made or written.
 pub async fn start(serve: ServeSettings) -> anyhow::Result<Running> {
-    let listener = TcpListener::bind(("127.0.0.1", serve.port))
+    let asked = serve.listen.unwrap_or(IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let listener = TcpListener::bind((asked, serve.port))
         .await
-        .with_context(|| format!("cannot listen on 127.0.0.1:{}", serve.port))?;
-    let address = listener.local_addr()?;
-    let acceptor = serve.tls_ca_out.as_deref().map(tls::acceptor).transpose()?;
+        .with_context(|| format!("cannot listen on {}", SocketAddr::new(asked, serve.port)))?;
+    let address = dialled(listener.local_addr()?);
+    let acceptor = serve.tls_ca_out.as_deref().map(|to| tls::acceptor(to, address.ip()));
+    let acceptor = acceptor.transpose()?;
     let scheme = if acceptor.is_some() { "wss" } else { "ws" };
     let origin = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let origin_ms = u64::try_from(origin.as_millis()).unwrap_or(0);
@@ -132,6 +137,16 @@ pub async fn start(serve: ServeSettings) -> anyhow::Result<Running> {
     tasks.spawn(http::accept(listener, acceptor, Arc::clone(&shared)));
     tasks.spawn(drive(Arc::clone(&shared), serve));
     Ok(Running { shared, address, tls, _tasks: tasks, embedded: told })
+}
+
+/// The address to dial from here: every address is no address.
+fn dialled(address: SocketAddr) -> SocketAddr {
+    let ip = match address {
+        _ if !address.ip().is_unspecified() => address.ip(),
+        SocketAddr::V4(_) => IpAddr::V4(Ipv4Addr::LOCALHOST),
+        SocketAddr::V6(_) => IpAddr::V6(Ipv6Addr::LOCALHOST),
+    };
+    SocketAddr::new(ip, address.port())
 }
 
 impl Running {
@@ -263,7 +278,7 @@ impl Shared {
                 Output::Kill => _ = self.embedded.send(Embedded::Kill),
                 Output::Text(..) | Output::Close(..) | Output::Reset(_) | Output::Freeze(_) => {
                     if let Some(id) = self.sockets.carry_out(output) {
-                        cloud.socket_gone(id, self.now_ms());
+                        cloud.socket_unread(id, self.now_ms());
                     }
                 }
             }

@@ -1,5 +1,6 @@
 //! A throw-away certificate authority, for clients that insist on https.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -13,8 +14,8 @@ use tokio_rustls::rustls::ServerConfig;
 use tokio_rustls::rustls::crypto::aws_lc_rs;
 use tokio_rustls::rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 
-/// Makes an authority and a certificate for `localhost` and `127.0.0.1`; writes the authority.
-pub(crate) fn acceptor(ca_out: &Path) -> anyhow::Result<TlsAcceptor> {
+/// Makes an authority and a certificate for `localhost`, `127.0.0.1` and `ip`; writes the authority.
+pub(crate) fn acceptor(ca_out: &Path, ip: IpAddr) -> anyhow::Result<TlsAcceptor> {
     let mut params = CertificateParams::new(Vec::<String>::new())?;
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     params.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
@@ -22,7 +23,8 @@ pub(crate) fn acceptor(ca_out: &Path) -> anyhow::Result<TlsAcceptor> {
     params.distinguished_name.push(DnType::CommonName, "genesys-sim authority");
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate()?)?;
     let key = KeyPair::generate()?;
-    let names = vec!["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let mut names = vec!["localhost".to_owned(), "127.0.0.1".to_owned(), ip.to_string()];
+    names.dedup();
     let mut params = CertificateParams::new(names)?;
     params.distinguished_name.push(DnType::CommonName, "genesys-sim");
     params.use_authority_key_identifier_extension = true;

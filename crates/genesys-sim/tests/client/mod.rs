@@ -64,7 +64,13 @@ impl Simulator {
         self.running.url().trim_start_matches("http://").to_owned()
     }
 
-    async fn http(&self, method: &str, path: &str, head: &str, body: &str) -> Option<Answer> {
+    pub(crate) async fn http(
+        &self,
+        method: &str,
+        path: &str,
+        head: &str,
+        body: &str,
+    ) -> Option<Answer> {
         let mut stream = TcpStream::connect(self.address()).await.ok()?;
         let length = body.len();
         let request = format!(
