@@ -17,5 +17,6 @@ $count events are in $topic.
   read events    docker compose exec kafka /opt/kafka/bin/kafka-console-consumer.sh --bootstrap-server kafka:9092 --topic $topic --from-beginning --max-messages 5
   is it complete docker compose exec trunkline-0 /usr/local/bin/trunkline coverage --from 1h --config /etc/trunkline/trunkline.yaml
   from the host  broker 127.0.0.1:$KAFKA_PORT, registry http://127.0.0.1:$REGISTRY_PORT/apis/ccompat/v7
+  pull a cable   http://127.0.0.1:$SIM_PORT/sim/   a button for each fault of the platform
   break it       docker compose kill trunkline-0; nothing is lost: the other one goes on
 EOF

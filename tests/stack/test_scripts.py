@@ -85,12 +85,13 @@ class Scripts(unittest.TestCase):
     def test_hello_says_where_to_look_once_there_are_events_and_gives_up_without(self):
         tools = self.folder / "kafka-get-offsets.sh"
         (self.folder / "hello.sh").write_text((COMPOSE / "hello.sh").read_text().replace("/opt/kafka/bin/kafka-get-offsets.sh", f"sh {tools}"))
-        ports = {"ADMIN_PORT": "1", "SECOND_ADMIN_PORT": "2", "KAFKA_PORT": "3", "REGISTRY_PORT": "4"}
+        ports = {"ADMIN_PORT": "1", "SECOND_ADMIN_PORT": "2", "KAFKA_PORT": "3", "REGISTRY_PORT": "4", "SIM_PORT": "5"}
         tools.write_text('printf "topic:0:40\\ntopic:1:2\\n"\n')
         done = self.run_script(self.folder / "hello.sh", **ports)
         self.assertEqual(done.returncode, 0, done.stderr)
         self.assertIn("42 events are in genesys.conversation.events", done.stdout)
         self.assertIn("http://127.0.0.1:1/", done.stdout)
+        self.assertIn("http://127.0.0.1:5/sim/", done.stdout)
         self.program("sleep", "exit 0\n")
         tools.write_text("exit 1\n")
         done = self.run_script(self.folder / "hello.sh", **ports)
