@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image release-dry-run compose-live
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live brokers stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image release-dry-run compose-live
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -121,6 +121,12 @@ live: ## The journey against a real Apache Kafka and a real registry
 	@scripts/setup.sh --for live
 	$(BUILD)
 	$(PYTHON) tests/live/live.py $(TARGET)/debug/trunkline
+
+brokers: ## Brokers of a real Kafka killed, restarted, frozen, too few, and with a full disk, under load; as root. QUICK=1, ONLY=word
+	@scripts/setup.sh --for live
+	$(BUILD)
+	@cd tests/brokers && PYTHONDONTWRITEBYTECODE=1 ../../$(PYTHON) -m unittest test_judge
+	@cd tests/brokers && PYTHONDONTWRITEBYTECODE=1 ../../$(PYTHON) brokers.py $(if $(QUICK),--quick) --only "$(ONLY)" $(TARGET)/debug/trunkline
 
 stack: ## The whole way without containers, broken on the way: Kafka, Connect, S3, the warehouse's SQL; STACK_ARGS=--help
 	@scripts/setup.sh --for stack
