@@ -122,11 +122,11 @@ live: ## The journey against a real Apache Kafka and a real registry
 	$(BUILD)
 	$(PYTHON) tests/live/live.py $(TARGET)/debug/trunkline
 
-brokers: ## Brokers of a real Kafka killed, restarted, frozen, too few, and with a full disk, under load; as root. QUICK=1, ONLY=word
+brokers: ## Brokers of a real Kafka killed, restarted, frozen, too few, and with a full disk, under load; as root. QUICK=1, ONLY=word, BROKERS_ARGS=--help
 	@scripts/setup.sh --for live
 	$(BUILD)
 	@cd tests/brokers && PYTHONDONTWRITEBYTECODE=1 ../../$(PYTHON) -m unittest test_judge
-	@cd tests/brokers && PYTHONDONTWRITEBYTECODE=1 ../../$(PYTHON) brokers.py $(if $(QUICK),--quick) --only "$(ONLY)" $(TARGET)/debug/trunkline
+	@cd tests/brokers && PYTHONDONTWRITEBYTECODE=1 ../../$(PYTHON) brokers.py $(if $(QUICK),--quick) --only "$(ONLY)" $(BROKERS_ARGS) $(TARGET)/debug/trunkline
 
 stack: ## The whole way without containers, broken on the way: Kafka, Connect, S3, the warehouse's SQL; STACK_ARGS=--help
 	@scripts/setup.sh --for stack
