@@ -18,7 +18,7 @@ def output(*command: str) -> str:
 
 
 def kafka() -> str:
-    return re.search(r"<kafka>([^<]+)<", (ROOT / "tests" / "live" / "pom" / "pom.xml").read_text())[1]
+    return re.search(r"<kafka>([^<]+)<", (ROOT / "scripts" / "testbed" / "poms" / "kafka" / "pom.xml").read_text())[1]
 
 
 def about() -> dict:
