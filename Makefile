@@ -12,7 +12,7 @@ QUIET = $(shell [ -t 2 ] || echo --quiet)
 # and builds or documents over a second tokio and everything above it once more.
 BUILD = cargo build $(QUIET) --workspace --all-features --bin trunkline --example stand
 
-.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench live brokers stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image release-dry-run compose-live
+.PHONY: help setup demo test check fmt lint docs units verifier seeded-bugs sim sim-build sim-long crash crash-long journey clients drain drain-long fuzz payloads reconnect-table bench bench-peers live brokers stack chart chart-pods compose-test downstream downstream-spark alerts dashboards scoreboard scoreboard-quick page image release-dry-run compose-live
 
 help: ## Show this help
 	@sed -n 's/^\([a-z-]*\):.*## /\1\t/p' $(MAKEFILE_LIST) | expand -t 18
@@ -183,6 +183,14 @@ scoreboard: ## The same, all peers, ten faults, three passes; writes docs/scoreb
 	@scripts/peers.sh
 	@$(BUILD)
 	code=0; $(PYTHON) benches/scoreboard/run.py || code=$$?; $(PYTHON) benches/scoreboard/page.py; exit $$code
+
+bench-peers: ## How fast, beside the same peers: a core each, a real Kafka, up to 90 minutes; writes docs/speed.md. QUICK=1: five minutes, no page
+	@scripts/setup.sh --for scoreboard
+	@scripts/peers.sh $(if $(QUICK),node-kafkajs python)
+	cargo build --release --bin trunkline
+	$(PYTHON) -m unittest discover -s benches/speed
+	code=0; $(PYTHON) benches/speed/run.py $(if $(QUICK),--quick) --binary $(TARGET)/release/trunkline || code=$$?; \
+	  $(if $(QUICK),,$(PYTHON) benches/speed/page.py;) exit $$code
 
 page: ## Pictures of the status page before, during and after an outage, and of the simulator's, in a Chromium; seven minutes
 	@scripts/setup.sh --for page
