@@ -15,6 +15,7 @@ use trunkline_protocol::rotation::{Leg as Rules, Life};
 use trunkline_protocol::seeded::{Bug, planted};
 use trunkline_protocol::subscriptions::{Answered, expand};
 
+use super::places::Place;
 use super::{Client, Control, LiveLegs};
 use crate::failpoint;
 use crate::genesys::gate::Turn;
@@ -39,6 +40,10 @@ pub(super) struct Driver {
     events_in: mpsc::Sender<(u64, SocketEvent)>,
     events: mpsc::Receiver<(u64, SocketEvent)>,
     down_since: Option<Mono>,
+    /// While a successor takes over.
+    place: Option<Place>,
+    /// Since when the old channel is closed, to our knowledge.
+    settles: Option<Mono>,
 }
 
 struct Open {
@@ -51,7 +56,7 @@ struct Open {
 
 enum Answer {
     Counted(u32),
-    Created(Created),
+    Created(Created, Option<Place>),
     Subscribed(Vec<Answered>),
     Listed(BTreeSet<String>),
     Turn(Turn),
@@ -67,6 +72,7 @@ enum Wake {
     Siblings,
     Suspected,
     Ordered,
+    Waited,
 }
 
 impl Driver {
@@ -98,6 +104,8 @@ impl Driver {
             events_in,
             events,
             down_since: None,
+            place: None,
+            settles: None,
         }
     }
 
@@ -111,6 +119,7 @@ impl Driver {
         let mut siblings = self.live.subscribe();
         let mut seated = self.seated.clone();
         let mut suspects = self.control.suspects.clone();
+        let mut waiting = self.client.places().waiting();
         // one leg after the other: the first one proves that the way is free
         tokio::time::sleep(STAGGER * u32::from(self.leg.ordinal)).await;
         let mut stopping = false;
@@ -119,10 +128,11 @@ impl Driver {
                 self.apply(action.life, action.what);
             }
             self.post();
+            let settled = self.give_back();
             if stopping && self.sockets.is_empty() {
                 break; // requests were given up, and none is made after a stop
             }
-            let due = self.rules.poll_timeout();
+            let due = self.rules.poll_timeout().into_iter().chain(settled).min();
             let wake = tokio::select! {
                 biased;
                 _ = stop.wait_for(|stop| *stop), if !stopping => Wake::Stop,
@@ -137,6 +147,7 @@ impl Driver {
                 Ok(()) = seated.changed() => Wake::Siblings,
                 Ok(()) = suspects.changed() => Wake::Suspected,
                 Ok(()) = rotates.changed(), if !stopping => Wake::Ordered,
+                Ok(()) = waiting.changed() => Wake::Waited,
                 () = self.control.clock.sleep_until(due) => Wake::Due,
             };
             match wake {
@@ -169,6 +180,10 @@ impl Driver {
                 }
                 Wake::Ordered => self.rules.rotate(self.control.clock.mono()),
                 Wake::Due => self.rules.handle_timeout(self.control.clock.mono()),
+                Wake::Waited => {} // below
+            }
+            if self.place.is_some() && *waiting.borrow_and_update() > 0 {
+                self.rules.hurry(self.control.clock.mono());
             }
         }
         while let Some(ended) = self.tasks.next().await {
@@ -299,7 +314,7 @@ impl Driver {
         if step == Step::Count
             && let Some(earlier) = self.earlier_channel()
         {
-            self.calls.push(Box::pin(async move { (life, Answer::Created(earlier)) }));
+            self.calls.push(Box::pin(async move { (life, Answer::Created(earlier, None)) }));
             return;
         }
         let Some(channel) = self.rules.channel(life) else {
@@ -308,9 +323,13 @@ impl Driver {
         let (client, wanted) = (self.client.clone(), channel.wanted().clone());
         let making = self.client.clone();
         let id = channel.info().map(|info| info.id.clone()).unwrap_or_default();
+        let (places, over) = (self.client.places().clone(), self.is_down());
+        // a leg that hears nothing has no old channel that the new one could take away
+        let takes_over = step == Step::Create && self.place.is_none() && self.rules.is_live();
         let start = Priority::StartReconnect;
         let finish = Priority::FinishReconnect;
         let call = async move {
+            let place = if takes_over { places.take(over).await } else { None };
             let answer = match step {
                 Step::Count => client
                     .call(Endpoint::Channels, start, |http, token| async move {
@@ -324,7 +343,7 @@ impl Driver {
                         http.create_channel(&token).await
                     })
                     .await
-                    .map(Answer::Created),
+                    .map(|created| Answer::Created(created, place)),
                 Step::Subscribe => client
                     .call(Endpoint::Subscriptions, finish, |http, token| async move {
                         http.subscribe(&token, &id, &wanted).await
@@ -342,6 +361,30 @@ impl Driver {
             (life, answer.unwrap_or_else(Answer::Failed))
         };
         self.calls.push(Box::pin(call));
+    }
+
+    /// Gives the place back when the platform has seen the old channel's end as well: it takes away those without
+    /// a socket first, and a successor that is being made has none. Says when to look again.
+    fn give_back(&mut self) -> Option<Mono> {
+        if self.place.is_none() || self.rules.is_changing_over() {
+            self.settles = None;
+            return None;
+        }
+        let now = self.control.clock.mono();
+        let until = *self.settles.get_or_insert(now + SETTLE);
+        if now < until {
+            return Some(until);
+        }
+        (self.place, self.settles) = (None, None);
+        None
+    }
+
+    /// Ends when the leg hears nothing.
+    fn is_down(&self) -> impl Future<Output = ()> + Send + use<> {
+        let (mut live, leg) = (self.live.subscribe(), self.leg);
+        async move {
+            live.wait_for(|live| !live.contains(&leg)).await.ok(); // or the service ends
+        }
     }
 
     /// A channel of the process before this one, instead of another new one.
@@ -369,7 +412,7 @@ impl Driver {
         let now = self.control.clock.mono();
         failpoint::pass(match answer {
             Answer::Counted(_) => "ch.count.answered",
-            Answer::Created(_) => "ch.create.answer_lost",
+            Answer::Created(..) => "ch.create.answer_lost",
             Answer::Subscribed(_) => "ch.subscribe.sent",
             Answer::Listed(_) => "ch.verify.answered",
             Answer::Turn(_) => "ch.dial.before",
@@ -377,7 +420,8 @@ impl Driver {
         });
         let input = match answer {
             Answer::Counted(count) => Input::Counted(count),
-            Answer::Created(created) => {
+            Answer::Created(created, place) => {
+                self.place = place.or(self.place.take());
                 self.remember(&created);
                 let Created { id, uri, life } = created;
                 Input::Created(ChannelInfo { id, uri, expires: now + life })
@@ -483,5 +527,7 @@ impl Driver {
     }
 }
 
+/// A close is seen by the platform within this.
+const SETTLE: std::time::Duration = std::time::Duration::from_secs(1);
 /// Between the starts of two legs of a shard.
 const STAGGER: std::time::Duration = std::time::Duration::from_millis(200);

@@ -13,6 +13,7 @@ use trunkline_protocol::timings::Timings;
 use trunkline_protocol::twins::Crowd;
 
 use super::held::Held;
+use super::places::Places;
 use super::tokens::{self, TokenSource};
 use crate::clock::Clock;
 use crate::genesys::PlatformError;
@@ -45,6 +46,7 @@ pub struct Client {
     tokens: TokenSource,
     metrics: ControlMetrics,
     crowd: Arc<Mutex<Crowd>>,
+    places: Places,
     processes: u32,
 }
 
@@ -106,7 +108,8 @@ impl Client {
         );
         supervisor.spawn_infallible(format!("token {index}"), keeper.run());
         let crowd = Arc::new(Mutex::new(crowd));
-        Self { index, http, gate, tokens: source, metrics, crowd, processes }
+        let places = Places::new(processes);
+        Self { index, http, gate, tokens: source, metrics, crowd, places, processes }
     }
 
     /// Makes one call when it is this call's turn, with a valid token.
@@ -183,6 +186,11 @@ impl Client {
     /// What is known of the channels under the client.
     pub(super) fn crowd(&self) -> MutexGuard<'_, Crowd> {
         self.crowd.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where successors wait for their turn.
+    pub(super) fn places(&self) -> &Places {
+        &self.places
     }
 
     /// How many processes share it, this one among them.

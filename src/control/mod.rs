@@ -6,6 +6,7 @@ mod crowd;
 pub mod direct;
 mod held;
 mod hints;
+mod places;
 mod tokens;
 mod topics;
 

@@ -4,7 +4,7 @@ import json
 import time
 import unittest
 
-from harness import Sim, Stand, Trunkline, ask, config, get, total, wait_for
+from harness import GAPS, Sim, Stand, Trunkline, ask, config, get, total, wait_for
 
 TOPICS, SHARDS, QUOTA = 12_000, 12, 20
 NAMES = ["a", "b"]
@@ -40,7 +40,23 @@ class Scale(unittest.TestCase):
                 self.assertEqual(total(app, "trunkline_api_rate_limited_total"), 0)
             counters = sim.counters()
             self.assertEqual(counters["channels_created"], 32)
-            self.assertNotIn("connected_evicted", {name for name, count in counters.items() if count})
+            self.assertEqual(counters["connected_evicted"], 0)
+            self.change_over(stand, sim, apps)
+
+    def change_over(self, stand: Stand, sim: Sim, apps: list[Trunkline]):
+        """The platform announces the end of every socket: four legs of a client at a time get a successor."""
+        began = time.monotonic()
+        sim.fault("socket_closing", whom="all", for_ms=60_000)
+        self.assertTrue(wait_for(lambda: sim.counters()["channels_created"] == 64, 59, 0.2), sim.counters())
+        print(f"32 successors after {time.monotonic() - began:.0f} of 60 s", flush=True)
+        time.sleep(max(0, began + 66 - time.monotonic()))
+        live = [[line for line in status(app)["channels"] if line["state"] == "live"] for app in apps]
+        self.assertEqual([len(lines) for lines in live], [16, 16])
+        counters = sim.counters()
+        self.assertEqual((counters["connected_evicted"], counters["rate_limited"]), (0, 0), "nobody who hears is taken away")
+        # a hole is a gap after twenty seconds; single legs had nobody to cover for them
+        time.sleep(25)
+        self.assertEqual([raw["record"]["cause"] for raw in stand.records(GAPS)], [])
 
     def test_what_one_client_cannot_hold_is_named_and_not_ready(self):
         topics = [f"v2.users.{n:08x}-0000-4000-8000-000000000000.conversations" for n in range(20_000)]

@@ -120,6 +120,7 @@ pub struct Channel {
     short_lives: u32,
     /// When it was given up for that.
     given_up: Option<Mono>,
+    hurries: bool,
     actions: VecDeque<Action>,
 }
 
@@ -171,8 +172,14 @@ impl Channel {
             created: VecDeque::new(),
             short_lives: 0,
             given_up: None,
+            hurries: false,
             actions: VecDeque::new(),
         }
+    }
+
+    /// The channel that it succeeds goes within a minute: it does not wait long for room.
+    pub fn hurry(&mut self) {
+        self.hurries = true;
     }
 
     /// Tells the machine what happened.
@@ -480,7 +487,10 @@ impl Channel {
 
     /// One that takes another one away, most likely a dead one, comes rarely: it ends a silence that
     /// could last a day, and must not become a fight.
-    fn crowded_due(&self, now: Mono) -> Mono {
+    fn crowded_due(&mut self, now: Mono) -> Mono {
+        if self.hurries {
+            return self.creation_due(now).max(now + self.timings.join_margin);
+        }
         let last = self.created.back().map(|last| *last + self.timings.creation_window);
         last.unwrap_or(now).max(now + self.timings.backoff_cap)
     }

@@ -38,6 +38,8 @@ pub struct Leg {
     rotate_at: Option<Mono>,
     forced: Option<EndReason>,
     retire_at: Option<Mono>,
+    /// When a successor became live whose old channel is still there.
+    succeeded_at: Option<Mono>,
     sibling_live: bool,
     first_life: bool,
     lives: Life,
@@ -64,6 +66,7 @@ impl Leg {
             rotate_at: None,
             forced: None,
             retire_at: None,
+            succeeded_at: None,
             sibling_live: true,
             first_life: true,
             lives: 1,
@@ -93,6 +96,7 @@ impl Leg {
         }
         if went_live && self.next.as_ref().is_some_and(|next| next.life == life) {
             self.retire_at = Some(now + self.timings.overlap);
+            self.succeeded_at = Some(now);
         }
         self.promote_if_current_is_down();
         self.collect();
@@ -125,6 +129,21 @@ impl Leg {
         }
     }
 
+    /// Other legs wait until this one has changed over: the old channel goes as soon as coverage of the new
+    /// one has begun and both were compared.
+    pub fn hurry(&mut self, now: Mono) {
+        let Some(since) = self.succeeded_at.filter(|_| self.retire_at.is_some()) else { return };
+        let soon = since + self.timings.join_margin + self.timings.splice;
+        self.retire_at = self.retire_at.map(|at| at.min(soon));
+        self.handle_timeout(now);
+    }
+
+    /// Whether it has a successor, or an old channel that is still open.
+    #[must_use]
+    pub fn is_changing_over(&self) -> bool {
+        self.next.is_some() || !self.leaving.is_empty()
+    }
+
     /// Whether another leg of the shard is live, if there is one: planned rotations wait for it.
     pub fn sibling(&mut self, live: bool) {
         self.sibling_live = live;
@@ -136,7 +155,7 @@ impl Leg {
             slot.channel.retire(EndReason::Rotation);
         }
         self.rotate_at = None;
-        self.retire_at = None;
+        (self.retire_at, self.succeeded_at) = (None, None);
         self.collect();
     }
 
@@ -227,6 +246,9 @@ impl Leg {
         self.lives += 1;
         let wanted = self.current.channel.wanted().clone();
         let mut channel = Channel::new(self.timings.clone(), wanted, now);
+        if self.forced == Some(EndReason::ClosingNotice) {
+            channel.hurry();
+        }
         channel.handle_timeout(now);
         self.next = Some(Slot { life: self.lives, channel });
     }
@@ -242,7 +264,7 @@ impl Leg {
     }
 
     fn hand_over(&mut self) {
-        self.retire_at = None;
+        (self.retire_at, self.succeeded_at) = (None, None);
         let Some(next) = self.next.take() else { return };
         let mut old = std::mem::replace(&mut self.current, next);
         old.channel.retire(self.forced.take().unwrap_or(EndReason::Rotation));
@@ -375,6 +397,25 @@ mod tests {
         bench.settle(76);
         assert_eq!(bench.downs(), [(1, EndReason::Rotation)]);
         assert!(bench.leg.is_live());
+    }
+
+    #[test]
+    fn where_others_wait_the_old_channel_goes_as_soon_as_the_new_one_covers() {
+        let mut bench = Bench::new(0);
+        bench.settle(0);
+        let closing = channel::Input::Notice(SystemNotice::SocketClosing);
+        bench.leg.handle(1, closing, at(100), &mut bench.dice);
+        bench.leg.hurry(at(100));
+        assert!(bench.leg.is_changing_over(), "nothing is left before there is a successor");
+        bench.settle(101);
+        bench.leg.hurry(at(102));
+        bench.settle(102);
+        assert_eq!(bench.downs(), [], "its coverage begins five seconds after it opened");
+        assert_eq!(bench.leg.poll_timeout(), Some(at(108)));
+        bench.leg.handle_timeout(at(108));
+        bench.settle(108);
+        assert_eq!(bench.downs(), [(1, EndReason::ClosingNotice)]);
+        assert!(bench.leg.is_live() && !bench.leg.is_changing_over());
     }
 
     #[test]
