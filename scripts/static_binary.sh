@@ -30,6 +30,8 @@ if [ "$arch" = "$own" ]; then
   command -v musl-gcc >/dev/null || die "musl-gcc is not there: apt-get install musl-tools"
   # C by musl's compiler. There is no musl-g++: CMake asks for one, and librdkafka's C++ is not linked. Rust links by itself.
   export "CC_${triple//-/_}=musl-gcc" "CXX_${triple//-/_}=g++"
+  # a megabyte of relocations becomes sixteen kilobytes; musl reads them since 1.2.4
+  export RUSTFLAGS="${RUSTFLAGS:-} -C link-arg=-Wl,-z,pack-relative-relocs"
 else
   command -v cargo-zigbuild >/dev/null || die "cargo-zigbuild is not there: pip install cargo-zigbuild ziglang"
   build=(auditable zigbuild)
@@ -37,7 +39,7 @@ fi
 # no path of the machine that built it stays in the file
 home=${CARGO_HOME:-$HOME/.cargo}
 export RUSTFLAGS="${RUSTFLAGS:-} --remap-path-prefix=$home=/cargo --remap-path-prefix=$PWD=/src"
-cargo "${build[@]}" --release --locked --target "$triple" --package trunkline --bin trunkline
+cargo "${build[@]}" --profile static --locked --target "$triple" --package trunkline --bin trunkline
 target=${CARGO_TARGET_DIR:-target}
-install -D "$target/$triple/release/trunkline" "$to/trunkline"
+install -D "$target/$triple/static/trunkline" "$to/trunkline"
 printf 'static_binary: %s, %s, %s bytes\n' "$to/trunkline" "$triple" "$(stat -c %s "$to/trunkline")" >&2
