@@ -13,6 +13,7 @@ import sys
 import time
 
 from about import about, load
+from asked import chosen, words
 from kafka_side import cluster
 from registry import Registry
 from scenarios import BY_NAME, QUICK
@@ -22,17 +23,6 @@ from world import OUT, World, say
 QUICK_SYSTEMS = ("trunkline-static", "trunkline-one", "node-kafkajs", "python")
 TOLD = ("not_run", "events", "wire", "repaired", "declared", "silent", "repeats", "duplicates", "reordered", "recovery", "dials", "calls")
 MUST_BE_ZERO = ("silent", "duplicates", "inversions")
-
-
-def words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
-
-
-def chosen(parser, flag: str, asked: list[str], allowed) -> list[str]:
-    for name in asked:
-        if name not in allowed:
-            parser.error(f"{flag} {name}: no such name; allowed: {', '.join(allowed)}")
-    return asked
 
 
 def broken(results: list[dict]) -> list[str]:

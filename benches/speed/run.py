@@ -17,6 +17,7 @@ import time
 import lay
 import machine
 from about import about
+from asked import chosen, words
 from cells import CANDIDATE, OWN, SECONDS, Run
 from figures import OTHERS_BOUND, best, others, void
 from kafka_side import cluster
@@ -32,17 +33,6 @@ CALM, LOOK = 20, 3  # seconds that a run waits for a calm machine; seconds that 
 
 def say(text: str):
     print(f"speed: {text}", file=sys.stderr, flush=True)
-
-
-def words(text: str) -> list[str]:
-    return [word for word in text.split(",") if word]
-
-
-def chosen(parser, flag: str, asked: list[str], allowed) -> list[str]:
-    for name in asked:
-        if name not in allowed:
-            parser.error(f"{flag} {name}: no such name; allowed: {', '.join(allowed)}")
-    return asked
 
 
 def wait_for_calm(seconds: float):
