@@ -60,7 +60,7 @@ seeded-bugs: setup ## Mistakes made on purpose, and the tests that have to notic
 	$(PYTHON) scripts/seeded_bugs.py
 
 SIMULATION = cargo test $(QUIET) --profile sim -p trunkline-protocol --features seeded-bugs --test simulation
-sim: ## Simulated days of the rules, a thousand and more, with everything that goes wrong; twelve minutes
+sim: ## Simulated days of the rules, a thousand and more, with everything that goes wrong; half an hour
 	$(SIMULATION) -- --ignored --nocapture --test-threads 1 as_many mistake
 
 sim-build:

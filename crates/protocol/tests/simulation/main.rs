@@ -39,7 +39,7 @@ fn a_month_and_more_holds_no_silent_loss() {
 }
 
 #[test]
-#[ignore = "twelve minutes: make sim"]
+#[ignore = "half an hour: make sim"]
 fn as_many_days_as_there_is_time_for() {
     let (days, secs) = (number("SIM_DAYS", 1_120), number("SIM_SECONDS", 3_600));
     let total = many(&Budget { days, secs, events_a_day: 13_000.0 });
